@@ -1,0 +1,1 @@
+"""Durable files: atomic writes, content hashes, locks, manifests, YAML documents with marks."""
