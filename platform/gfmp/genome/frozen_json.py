@@ -1,0 +1,53 @@
+"""Frozen dataclasses read back from JSON, with every type checked."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from collections.abc import Sequence
+from typing import Any, TypeVar, cast
+
+T = TypeVar("T")
+
+
+def from_json(cls: type[T], value: object, where: str = "") -> T:
+    """Build the frozen dataclass `cls` from what `dataclasses.asdict` became in JSON.
+
+    Fields may be str, int, Literal strings, dataclasses, and tuples of one of these.
+
+    Args:
+        cls: A frozen dataclass.
+        value: Parsed JSON.
+        where: Path inside the document, for messages.
+
+    Raises:
+        ValueError: a field is missing, unknown or of another type; names its path.
+    """
+    if not isinstance(value, dict):
+        raise ValueError(f"{where or 'the document'} is not an object")
+    hints = typing.get_type_hints(cls)
+    names = {f.name for f in dataclasses.fields(cast(Any, cls))}
+    if names != set(value):
+        odd = sorted(names ^ set(value))
+        raise ValueError(f"{where or 'the document'} misses or does not know {', '.join(odd)}")
+    return cls(**{n: _checked(hints[n], value[n], f"{where}/{n}") for n in sorted(names)})
+
+
+def _checked(kind: object, value: object, where: str) -> object:
+    if dataclasses.is_dataclass(kind):
+        return from_json(cast(type[object], kind), value, where)
+    if typing.get_origin(kind) is tuple:
+        return _checked_tuple(typing.get_args(kind)[0], value, where)
+    if typing.get_origin(kind) is typing.Literal:
+        fits = value in typing.get_args(kind)
+    else:
+        fits = type(value) is kind
+    if not fits:
+        raise ValueError(f"{where} is {value!r}")
+    return value
+
+
+def _checked_tuple(kind: object, value: object, where: str) -> tuple[object, ...]:
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        raise ValueError(f"{where} is not a list")
+    return tuple(_checked(kind, item, f"{where}/{i}") for i, item in enumerate(value))

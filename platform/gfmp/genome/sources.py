@@ -1,0 +1,178 @@
+"""What a corpus is made of: frozen sources and settings, and the one way to open a source."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Literal
+
+from gfmp.errors import DataError, SpecError
+from gfmp.genome.alphabet import AlphabetPolicy
+from gfmp.genome.blocks import Block
+from gfmp.genome.fasta import read_fasta
+from gfmp.genome.genbank import read_genbank
+from gfmp.genome.locations import (
+    LocalFile,
+    Location,
+    PackageFile,
+    describe,
+    digest,
+    open_location,
+    resolve,
+)
+from gfmp.genome.parquet import Columns, read_parquet
+from gfmp.genome.splits import Region
+from gfmp.storage.hashes import fingerprint
+
+__all__ = [
+    "Format",
+    "IngestSettings",
+    "LocalFile",
+    "Location",
+    "PackageFile",
+    "Region",
+    "Source",
+    "open_source",
+    "source_digest",
+]
+
+Format = Literal["fasta", "genbank", "parquet"]
+
+# A row group closes at the first piece beyond 2 MB, so this keeps row groups near 4 MB.
+LONGEST_PIECE_BP = 2_000_000
+
+
+@dataclass(frozen=True)
+class Source:
+    """One sequence file (or zip member) and how its contigs are used.
+
+    Attributes:
+        species: Scientific name.
+        assembly: Assembly or strain name; (species, assembly, contig) names a sequence.
+        format: `fasta` and `genbank` may be gzipped; `parquet` may be a folder.
+        location: Where the file lies.
+        strain_group: Genomes of one group must hold out homologous regions together.
+        sha256: Digest the file must have; empty when it is not pinned.
+        sequence_column: Parquet only: the column with the sequences.
+        contig_column: Parquet only: the column with their names; empty numbers the rows.
+        valid: Held out to score pretraining; regions on contigs of any file of the assembly.
+        exclude: Left out altogether; wins over `valid`.
+
+    Raises:
+        SpecError: a name is empty, or a Parquet data set lies in a zip archive.
+    """
+
+    species: str
+    assembly: str
+    format: Format
+    location: Location
+    strain_group: str = ""
+    sha256: str = ""
+    sequence_column: str = "sequence"
+    contig_column: str = ""
+    valid: tuple[Region, ...] = ()
+    exclude: tuple[Region, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not (self.species and self.assembly):
+            raise SpecError(
+                "a source has no species or no assembly",
+                where=self.origin,
+                why="species, assembly and contig together name a sequence",
+                fix="fill in both",
+            )
+        if self.format == "parquet" and self.location.member:
+            raise SpecError(
+                "a Parquet source lies inside a zip archive",
+                where=self.origin,
+                why="Parquet is read by seeking, which a zip member cannot do",
+                fix="unpack the archive and name the file or folder",
+            )
+
+    @property
+    def origin(self) -> str:
+        """The location as a person would look for it."""
+        return describe(self.location)
+
+
+@dataclass(frozen=True)
+class IngestSettings:
+    """Everything that decides what a corpus holds.
+
+    Attributes:
+        name: Name of the corpus.
+        policy: What letters become.
+        sources: At least one; their order numbers the shards, not the content.
+        piece_bp: Longest core of a piece.
+        halo_bp: Bases a piece carries beyond its core, so that windows may cross its end.
+        shortest_bp: Pieces with a shorter core are dropped and counted.
+
+    Raises:
+        SpecError: the three lengths do not go together.
+    """
+
+    name: str
+    policy: AlphabetPolicy = field(default_factory=AlphabetPolicy)
+    sources: tuple[Source, ...] = ()
+    piece_bp: int = 1_000_000
+    halo_bp: int = 2300
+    shortest_bp: int = 70
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.shortest_bp <= self.piece_bp <= LONGEST_PIECE_BP or self.halo_bp < 0:
+            raise SpecError(
+                f"piece_bp {self.piece_bp}, halo_bp {self.halo_bp}, shortest_bp {self.shortest_bp}",
+                why=f"1 <= shortest_bp <= piece_bp <= {LONGEST_PIECE_BP:,} and 0 <= halo_bp",
+                fix="leave them out to get 1000000, 2300 and 70",
+            )
+
+    @property
+    def fingerprint(self) -> str:
+        """Sha256 of the settings; a pinned file counts by its digest, wherever it lies."""
+        return fingerprint(
+            {
+                "name": self.name,
+                "policy": self.policy.fingerprint,
+                "pieces": [self.piece_bp, self.halo_bp, self.shortest_bp],
+                "sources": [_identity(source) for source in self.sources],
+            }
+        )
+
+
+def _identity(source: Source) -> dict[str, object]:
+    identity = asdict(source)
+    del identity["location"]
+    return identity | {"where": "" if source.sha256 else source.origin}
+
+
+def source_digest(source: Source) -> str:
+    """Return the sha256 of the source's bytes, compared with the pin.
+
+    Raises:
+        DataError: the source is pinned and its bytes differ.
+    """
+    found = digest(source.location)
+    if source.sha256 and found != source.sha256:
+        raise DataError(
+            f"the file changed: sha256 is {found}",
+            where=source.origin,
+            why=f"the corpus spec pins sha256 {source.sha256}",
+            fix="restore the pinned file, or pin the new digest if the change is meant",
+        )
+    return found
+
+
+def open_source(source: Source) -> Iterator[Block]:
+    """Yield the letters of every contig in file order, in blocks of bounded size.
+
+    Raises:
+        DataError: the file is not what its format says, or is damaged.
+        MissingInputError: the file does not exist.
+    """
+    if source.format == "parquet":
+        columns = Columns(source.sequence_column, source.contig_column)
+        yield from read_parquet(resolve(source.location), columns)
+        return
+    read = read_fasta if source.format == "fasta" else read_genbank
+    with open_location(source.location) as stream:
+        yield from read(stream, source.origin)
