@@ -1,0 +1,1 @@
+"""Vocabularies: values, tokenizers, the registry, the store, the ensemble and the mask audit."""
