@@ -1,0 +1,140 @@
+"""From a YAML file to a frozen spec, naming every fault with its place and its remedy."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from gfmp.errors import Problem, SpecError
+from gfmp.storage.documents import Document, Key, did_you_mean, load_document
+
+Spec = TypeVar("Spec", bound=BaseModel)
+
+
+def load_spec(path: Path, kinds: dict[str, type[Spec]]) -> tuple[Spec, Document]:
+    """Read `path` as one of `kinds`, chosen by its `kind:` key.
+
+    Returns:
+        The spec and the document it came from (for the places of later problems).
+
+    Raises:
+        MissingInputError: there is no such file.
+        SpecError: every unknown key, wrong type and broken rule, each with `file:line:col`.
+    """
+    document = load_document(path)
+    kind = document.value.get("kind")
+    if not isinstance(kind, str) or kind not in kinds:
+        known = ", ".join(sorted(kinds))
+        raise SpecError(
+            "the key 'kind' is missing" if kind is None else f"kind: {kind!r} is not known here",
+            where=document.where(("kind",)),
+            why=f"this command takes kind: {known}",
+            fix=did_you_mean(str(kind), kinds) or f"write `kind: {next(iter(sorted(kinds)))}`",
+        )
+    return validate(document, kinds[kind]), document
+
+
+def validate(document: Document, model: type[Spec]) -> Spec:
+    """Turn a parsed document into `model`; see `load_spec` for what it raises."""
+    try:
+        # JSON mode: strict about types, but a YAML list is a fine tuple.
+        return model.model_validate_json(json.dumps(document.value))
+    except ValidationError as fault:
+        details = [d for d in fault.errors(include_url=False) if not _echo(d, fault)]
+        raise SpecError.of([_problem(detail, document, model) for detail in details]) from fault
+
+
+def _echo(detail: ErrorDetails, fault: ValidationError) -> bool:
+    """Tell whether a list counts as too short only because its items are wrong."""
+    loc = detail["loc"]
+    return detail["type"] == "too_short" and any(
+        other["loc"][: len(loc)] == loc != other["loc"] for other in fault.errors()
+    )
+
+
+def overridden(document: Document, assignments: tuple[str, ...]) -> Document:
+    """Apply `key.path=value` assignments (`--set`) to a document.
+
+    Values are read as YAML scalars. The result goes through the same validation.
+
+    Raises:
+        SpecError: an assignment without `=`, or a path through something that is not a mapping.
+    """
+    value = json.loads(json.dumps(document.value))
+    for assignment in assignments:
+        name, equals, text = assignment.partition("=")
+        keys = name.split(".")
+        target = value
+        for key in keys[:-1]:
+            target = target.setdefault(key, {}) if isinstance(target, dict) else None
+        if not equals or not isinstance(target, dict):
+            raise SpecError(
+                f"cannot apply --set {assignment!r}",
+                why="an assignment is key.path=value through mappings",
+                fix="for example --set optimiser.learning_rate=1e-3",
+            )
+        target[keys[-1]] = _scalar(text)
+    return Document(document.path, value, document.marks)
+
+
+def _scalar(text: str) -> object:
+    from gfmp.storage.documents import parse_document
+
+    return parse_document(f"value: {text}", Path("--set")).value["value"]
+
+
+def _problem(detail: ErrorDetails, document: Document, model: type[BaseModel]) -> Problem:
+    key = _document_key(detail["loc"], document)
+    dotted = ".".join(str(part) for part in key) or "(the whole document)"
+    where = document.where(key)
+    if detail["type"] == "extra_forbidden":
+        known = _fields_at(model, key[:-1])
+        hint = did_you_mean(str(key[-1]), known)
+        return Problem(
+            f"unknown key {dotted!r}",
+            where,
+            f"known keys here: {', '.join(sorted(known))}" if known else "unknown keys are errors",
+            hint or "remove it",
+        )
+    if detail["type"] == "missing":
+        return Problem(f"the key {dotted!r} is missing", where, "it has no default", "add it")
+    message = detail["msg"].removeprefix("Value error, ")
+    shown = detail["input"] if not isinstance(detail["input"], (dict, list)) else "that block"
+    return Problem(f"{dotted}: {shown!r} is not allowed", where, message, "change the value")
+
+
+def _document_key(loc: tuple[int | str, ...], document: Document) -> Key:
+    """Drop from a pydantic location what is no key of the document (names of union members)."""
+    key: list[int | str] = []
+    value: object = document.value
+    for position, part in enumerate(loc):
+        if isinstance(value, dict) and part in value:
+            value = value[str(part)]
+        elif isinstance(value, list) and isinstance(part, int) and part < len(value):
+            value = value[part]
+        elif not isinstance(value, dict) or position != len(loc) - 1:
+            continue
+        key.append(part)
+    return tuple(key)
+
+
+def _fields_at(model: type[BaseModel], key: Key) -> frozenset[str]:
+    """Return the field names of the model that validates the value at `key`."""
+    current: frozenset[type[BaseModel]] = frozenset({model})
+    for part in key:
+        if isinstance(part, int):
+            continue
+        annotations = [m.model_fields[part].annotation for m in current if part in m.model_fields]
+        current = frozenset(found for a in annotations for found in _models_in(a))
+    return frozenset(name for m in current for name in m.model_fields)
+
+
+def _models_in(annotation: object) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    arguments = vars(annotation).get("__args__", ()) if hasattr(annotation, "__dict__") else ()
+    return [found for argument in arguments for found in _models_in(argument)]

@@ -1,0 +1,189 @@
+"""What a person asks of a pretraining job (jobs/pretrain*.yaml)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from gfmp.spec.base import Closed, Fraction, Name, PositiveInt
+from gfmp.spec.model import Architecture
+
+Precision = Literal["fp32", "bf16"]
+
+
+class VocabularyUse(Closed):
+    """One vocabulary of the ensemble and its share of the rows.
+
+    Attributes:
+        name: Registered name, or one that a recipe can build.
+        weight: Relative share of training rows; shares are weight / sum of weights.
+    """
+
+    name: Name
+    weight: Annotated[float, Field(gt=0.0)] = 1.0
+
+
+class Masking(Closed):
+    """How tokens are hidden (Ye et al., A.1.3; span law of the released code).
+
+    Attributes:
+        fraction: With law `spans` the share of tokens that become targets. With law `centres`
+            each token starts a span with probability fraction / (words that show one base):
+            the fraction itself for BPE, fraction / 6 for overlapping 6-mers, as in the released
+            code. One number thus serves both: at 0.15, spans of 14 6-mers hide 29.8 % of tokens.
+        law: `spans` draws whole, non-overlapping spans; `centres` draws span starts
+            independently and merges what overlaps, as the released code does.
+        mask_fraction: Share of spans replaced by `[MASK]`.
+        random_fraction: Share of spans replaced by random tokens; the rest stays visible.
+        scope: `own` draws random tokens from, and normalises over, the row's own vocabulary;
+            `union` uses all rows of the ensemble.
+    """
+
+    fraction: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.15
+    law: Literal["spans", "centres"] = "spans"
+    mask_fraction: Fraction = 0.8
+    random_fraction: Fraction = 0.1
+    scope: Literal["own", "union"] = "own"
+
+    @model_validator(mode="after")
+    def _shares_fit(self) -> Masking:
+        if self.mask_fraction + self.random_fraction > 1.0:
+            raise ValueError("mask_fraction + random_fraction exceed 1")
+        return self
+
+
+class Sampling(Closed):
+    """Which windows a step sees.
+
+    Exactly one of the two batch sizes is given; a token budget becomes a fixed number of
+    sequences in the plan.
+
+    Attributes:
+        global_batch_sequences: Sequences per optimiser step over all workers.
+        global_batch_tokens: The same as a budget of expected tokens.
+        max_tokens: Longest sequence with its three special tokens.
+        reverse_complement_fraction: Probability that a window is read from the other strand.
+        buffer_row_groups: Permuted row groups that windows are shuffled across.
+    """
+
+    global_batch_sequences: PositiveInt | None = None
+    global_batch_tokens: PositiveInt | None = None
+    max_tokens: Annotated[int, Field(ge=16)] = 512
+    reverse_complement_fraction: Fraction = 0.5
+    buffer_row_groups: PositiveInt = 16
+
+    @model_validator(mode="after")
+    def _one_batch_size(self) -> Sampling:
+        if (self.global_batch_sequences is None) == (self.global_batch_tokens is None):
+            raise ValueError("give exactly one of global_batch_sequences and global_batch_tokens")
+        return self
+
+
+class Optimiser(Closed):
+    """AdamW with a warm-up and a decay.
+
+    Attributes:
+        learning_rate: Peak rate, reached after `warmup_steps`.
+        betas: Decay of the first and second moment.
+        epsilon: Added to the root of the second moment.
+        weight_decay: Decoupled decay; not applied to biases and LayerNorm.
+        clip_norm: Largest global L2 norm of the gradient.
+        schedule: Shape of the decay after the warm-up.
+        warmup_steps: Linear rise from 0.
+        final_fraction: Rate at the last step as a share of the peak.
+    """
+
+    learning_rate: Annotated[float, Field(gt=0.0)]
+    betas: tuple[Fraction, Fraction] = (0.9, 0.98)
+    epsilon: Annotated[float, Field(gt=0.0)] = 1e-6
+    weight_decay: Annotated[float, Field(ge=0.0)] = 0.01
+    clip_norm: Annotated[float, Field(gt=0.0)] = 1.0
+    schedule: Literal["linear", "cosine", "constant"] = "linear"
+    warmup_steps: Annotated[int, Field(ge=0)] = 0
+    final_fraction: Fraction = 0.0
+
+
+class Evaluation(Closed):
+    """How the held-out contigs are scored.
+
+    Attributes:
+        every_steps: Steps between short evaluations; the last step is always scored in full.
+        windows: Held-out windows per vocabulary in a short evaluation.
+        final_hidden_bases: Hidden bases per vocabulary in the final one, at least.
+    """
+
+    every_steps: PositiveInt = 1000
+    windows: PositiveInt = 64
+    final_hidden_bases: PositiveInt = 50_000
+
+
+class Checkpointing(Closed):
+    """When state is committed and what is kept.
+
+    Attributes:
+        every_steps: Steps between commits; the last step always commits.
+        keep_last: Newest checkpoints that stay.
+        keep_best: Checkpoints with the lowest held-out loss that stay beside them.
+    """
+
+    every_steps: PositiveInt = 1000
+    keep_last: PositiveInt = 2
+    keep_best: Annotated[int, Field(ge=0)] = 1
+
+
+class Compute(Closed):
+    """Where it runs; may change at a resume without changing the result.
+
+    Attributes:
+        workers: Data-parallel processes.
+        device: `auto` takes a GPU per worker when the machine has enough of them.
+        zero_stage: DeepSpeed ZeRO stage 0-3; `ddp` is plain PyTorch; `auto` chooses by size.
+        micro_batch_tokens: Most expected tokens of one forward pass per worker.
+        threads_per_worker: CPU threads of a worker; 0 shares the machine's cores evenly.
+        max_failures: Worker failures after which the run gives up.
+    """
+
+    workers: PositiveInt = 1
+    device: Literal["auto", "cpu", "gpu"] = "auto"
+    zero_stage: Literal["auto", "ddp", 0, 1, 2, 3] = "auto"
+    micro_batch_tokens: Annotated[int, Field(ge=512)] = 16_384
+    threads_per_worker: Annotated[int, Field(ge=0)] = 0
+    max_failures: Annotated[int, Field(ge=0)] = 3
+
+
+class PretrainSpec(Closed):
+    """A pretraining job.
+
+    Attributes:
+        name: Folder and experiment name of its runs.
+        corpus: Name of a file in specs/corpora/ or a path to one.
+        vocabularies: The ensemble, in the order of its prompts.
+        model: Name of a file in specs/models/, a path, or an architecture written out.
+    """
+
+    kind: Literal["pretrain"]
+    name: Name
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    corpus: str
+    vocabularies: Annotated[tuple[VocabularyUse, ...], Field(min_length=1)]
+    model: str | Architecture
+    steps: PositiveInt
+    precision: Precision = "fp32"
+    sampling: Sampling
+    masking: Masking = Masking()
+    optimiser: Optimiser
+    evaluation: Evaluation = Evaluation()
+    checkpoint: Checkpointing = Checkpointing()
+    compute: Compute = Compute()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> PretrainSpec:
+        names = [use.name for use in self.vocabularies]
+        if len(set(names)) != len(names):
+            raise ValueError(f"a vocabulary stands twice: {sorted(names)}")
+        if self.optimiser.warmup_steps > self.steps:
+            raise ValueError(
+                f"warmup_steps {self.optimiser.warmup_steps} exceed steps {self.steps}"
+            )
+        return self

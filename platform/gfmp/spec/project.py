@@ -1,0 +1,36 @@
+"""Where named specs are found: the `specs/` folder nearest above the job file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gfmp.errors import MissingInputError
+from gfmp.storage.documents import did_you_mean
+
+
+def find_named(noun: str, name: str, start: Path) -> Path:
+    """Find `specs/<noun>/<name>.yaml` in `start` or one of its parents; a path is taken as it is.
+
+    Args:
+        noun: Folder below specs/, such as `corpora`.
+        name: A bare name, or a path ending in .yaml (relative to `start`'s folder).
+        start: The job file or folder the search starts from.
+
+    Raises:
+        MissingInputError: nothing of that name; lists what exists.
+    """
+    folder = start if start.is_dir() else start.parent
+    if name.endswith((".yaml", ".yml")):
+        return (folder / name).resolve()
+    folders = [p / "specs" / noun for p in (folder.resolve(), *folder.resolve().parents)]
+    existing = [p for p in folders if p.is_dir()]
+    for candidate in existing:
+        if (candidate / f"{name}.yaml").is_file():
+            return candidate / f"{name}.yaml"
+    known = sorted(p.stem for candidate in existing[:1] for p in candidate.glob("*.yaml"))
+    raise MissingInputError(
+        f"there is no specs/{noun}/{name}.yaml",
+        where=str(existing[0]) if existing else str(folder),
+        why=f"known in specs/{noun}: {', '.join(known) or 'nothing'}",
+        fix=did_you_mean(name, known) or "name one of these, or give a path ending in .yaml",
+    )
