@@ -1,0 +1,163 @@
+"""The plan: what will happen (its identity) and where (which may change at a resume)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import TypeAdapter
+
+from gfmp.errors import CorruptArtefactError
+from gfmp.spec.model import Architecture
+from gfmp.spec.pretrain import (
+    Checkpointing,
+    Evaluation,
+    Masking,
+    Optimiser,
+    Precision,
+)
+from gfmp.storage.hashes import canonical_json, fingerprint
+
+FORMAT_VERSION = 1
+Engine = Literal["ddp", "zero0", "zero1", "zero2", "zero3"]
+
+
+@dataclass(frozen=True)
+class FeedSettings:
+    """Everything that decides which tokens a step sees; nothing about ranks.
+
+    Attributes:
+        seed: Run seed; every random draw is a function of (seed, epoch, sample).
+        weights: Share of rows of each vocabulary, summing to 1, in ensemble order.
+        global_batch_sequences: Sequences per optimiser step.
+        max_tokens: Longest sequence, special tokens included.
+        reverse_complement_fraction: Probability of reading the other strand.
+        buffer_row_groups: Row groups that windows are shuffled across.
+        masking: The masking law.
+    """
+
+    seed: int
+    weights: tuple[float, ...]
+    global_batch_sequences: int
+    max_tokens: int
+    reverse_complement_fraction: float
+    buffer_row_groups: int
+    masking: Masking
+
+
+@dataclass(frozen=True)
+class What:
+    """The identity of the result: two runs with equal `What` train the same model.
+
+    Attributes:
+        corpus: Content hash of the corpus; empty while it is not built.
+        ensemble: Fingerprint of the ensemble; empty while a vocabulary is not built.
+        vocabulary_rows: Rows V of the embedding table; an upper bound while `ensemble` is empty.
+    """
+
+    corpus: str
+    ensemble: str
+    vocabulary_rows: int
+    architecture: Architecture
+    feed: FeedSettings
+    steps: int
+    optimiser: Optimiser
+    precision: Precision
+    evaluation: Evaluation
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 of the canonical JSON of these fields."""
+        return fingerprint(TypeAdapter(What).dump_python(self, mode="json"))
+
+
+@dataclass(frozen=True)
+class Where:
+    """Placement: changes speed and memory, not the numbers.
+
+    Attributes:
+        workers: Data-parallel ranks.
+        use_gpu: One GPU per rank.
+        engine: Plain DDP or a DeepSpeed ZeRO stage.
+        accumulation: Micro-batches per rank and step.
+        threads_per_worker: CPU threads per rank.
+        max_failures: Worker failures that are retried.
+        checkpoint: Commit interval and retention.
+    """
+
+    workers: int
+    use_gpu: bool
+    engine: Engine
+    accumulation: int
+    threads_per_worker: int
+    max_failures: int
+    checkpoint: Checkpointing
+
+
+@dataclass(frozen=True)
+class Derived:
+    """One number of the plan and the sentence that explains it."""
+
+    name: str
+    value: int | float | str
+    unit: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class ToBuild:
+    """Something the job needs that a recipe can make: a corpus or a vocabulary."""
+
+    noun: Literal["corpus", "vocabulary"]
+    name: str
+    how: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What `gfmp plan` prints and `gfmp submit` carries out."""
+
+    name: str
+    what: What
+    where: Where
+    derived: tuple[Derived, ...]
+    to_build: tuple[ToBuild, ...]
+
+    @property
+    def complete(self) -> bool:
+        """True when everything it names is built, so that it can run."""
+        return not self.to_build
+
+    def to_json(self) -> dict[str, object]:
+        """Return the plan as JSON values, with its format version and fingerprint."""
+        value = TypeAdapter(Plan).dump_python(self, mode="json")
+        return {
+            "format_version": FORMAT_VERSION,
+            "what_fingerprint": self.what.fingerprint,
+            **value,
+        }
+
+    @classmethod
+    def from_json(cls, value: dict[str, object]) -> Plan:
+        """Rebuild a plan written by `to_json`.
+
+        Raises:
+            CorruptArtefactError: another format version, or the identity does not hash to the
+                stored fingerprint.
+        """
+        body = dict(value)
+        version, stored = body.pop("format_version", 0), body.pop("what_fingerprint", "")
+        if version != FORMAT_VERSION:
+            raise CorruptArtefactError(
+                f"plan has format version {version!r}",
+                why=f"this gfmp reads version {FORMAT_VERSION}",
+                fix="use the gfmp version that wrote the run",
+            )
+        plan = TypeAdapter(cls).validate_json(canonical_json(body))
+        if plan.what.fingerprint != stored:
+            raise CorruptArtefactError(
+                f"plan hashes to {plan.what.fingerprint[:12]}, not to {str(stored)[:12]}",
+                why="the plan was changed after the run started, or written by another version",
+                fix="restore plan.json, or start a new run",
+            )
+        return plan
