@@ -101,6 +101,11 @@ class Vocabulary:
         """True when neighbouring tokens share bases."""
         return self.stride_bp > 0
 
+    @property
+    def words_per_base(self) -> float:
+        """Number of words that show one base: k for k-mers of stride 1, 1 without overlap."""
+        return len(self.words[0]) / self.stride_bp if self.overlapping else 1.0
+
     @cached_property
     def fingerprint(self) -> str:
         """sha256 over every field."""

@@ -1,0 +1,1 @@
+"""From (seed, epoch, sample index) to masked tokens: sampling, cutting, masking, packing."""
