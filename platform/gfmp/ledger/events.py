@@ -1,0 +1,129 @@
+"""One event of a run and its line of JSON.
+
+| writer | kind | fields |
+|---|---|---|
+| driver | started | segment, workers, engine, from_step |
+| driver | restarted | cause, rank |
+| driver | finished | step, seconds |
+| driver | failed | error, code |
+| driver | interrupted | step, signal |
+| rank0 | resumed | step: last step of the checkpoint that was loaded |
+| rank0 | step | step, loss, loss/<vocabulary>, learning_rate, gradient_norm, tokens, seconds, ... |
+| rank0 | evaluation | step, heldout/<vocabulary>/loss, ... |
+| rank0 | checkpoint | step, path, bytes, seconds |
+| rank0 | checkpoint_rejected | path, reason |
+| rank0 | report | flat numbers, checks |
+| rank0 | outcome | status, step: how the workers ended |
+
+A number that is not finite is written as `{"nonfinite": "nan"}` (or `inf`, `-inf`), because JSON
+has no word for it and because such a number must keep its meaning.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from gfmp.errors import CorruptArtefactError
+
+LIFECYCLE_KINDS = frozenset({"started", "restarted", "finished", "failed", "interrupted"})
+COMMIT_KINDS = LIFECYCLE_KINDS | {
+    "resumed",
+    "checkpoint",
+    "checkpoint_rejected",
+    "report",
+    "outcome",
+}
+_NONFINITE = "nonfinite"
+_WORDS = frozenset({"nan", "inf", "-inf"})
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened.
+
+    Attributes:
+        sequence: Number of the event in its file, counted from 0 without gaps.
+        time: Unix time in seconds.
+        segment: Which start of the run it belongs to, counted from 0.
+        writer: `driver` or `rank0`.
+        kind: See the table of this module.
+        fields: JSON values; floats may be NaN or infinite.
+    """
+
+    sequence: int
+    time: float
+    segment: int
+    writer: str
+    kind: str
+    fields: Mapping[str, object]
+
+    @property
+    def step(self) -> int:
+        """Optimiser step, counted from 1, of an event that has one.
+
+        Raises:
+            CorruptArtefactError: the event has no whole number under `step`.
+        """
+        value = self.fields.get("step")
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise CorruptArtefactError(
+                f"event {self.kind!r} has step {value!r}",
+                where=f"{self.segment:03d}-{self.writer}.jsonl:{self.sequence + 1}",
+                why="this kind of event carries a whole number under `step`",
+                fix="the ledger was edited or written by another version; restore it",
+            )
+        return value
+
+
+def encode(event: Event) -> bytes:
+    """Return `event` as one line of ASCII JSON that ends with a newline.
+
+    Raises:
+        TypeError: a field holds something JSON has no word for.
+    """
+    value = {
+        "sequence": event.sequence,
+        "time": event.time,
+        "segment": event.segment,
+        "writer": event.writer,
+        "kind": event.kind,
+        "fields": _finite(event.fields),
+    }
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return text.encode("ascii") + b"\n"
+
+
+def decode(line: bytes) -> Event:
+    """Rebuild the event of one line.
+
+    Raises:
+        ValueError: the line is not an event.
+    """
+    value = json.loads(line, object_hook=_restore)
+    try:
+        event = Event(**value)
+    except TypeError as fault:
+        raise ValueError(f"not an event: {fault}") from fault
+    if not isinstance(event.fields, dict):
+        raise ValueError("not an event: its fields are no mapping")
+    return event
+
+
+def _finite(value: object) -> object:
+    if isinstance(value, float) and not math.isfinite(value):
+        return {_NONFINITE: str(float(value))}
+    if isinstance(value, Mapping):
+        return {key: _finite(child) for key, child in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(child) for child in value]
+    return value
+
+
+def _restore(value: dict[str, object]) -> object:
+    word = value.get(_NONFINITE)
+    if len(value) == 1 and isinstance(word, str) and word in _WORDS:
+        return float(word)
+    return value
