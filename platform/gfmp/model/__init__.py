@@ -1,0 +1,1 @@
+"""The encoder: packed tokens in, hidden states or masked-token scores out; torch only."""

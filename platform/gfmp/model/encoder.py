@@ -1,0 +1,87 @@
+"""The MosaicBERT-style encoder on packed tokens: post-LN, GEGLU, symmetric ALiBi, no dropout.
+
+Source: Ye et al., Genomics-FM, A.1.1; Portes et al., MosaicBERT (2023).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from gfmp.model.attention import Attention
+from gfmp.model.layers import Embedding, LayerNorm, Linear
+from gfmp.model.tokens import Packing
+from gfmp.spec.model import Architecture
+
+
+class Block(nn.Module):
+    """One encoder block: attention and gated feed-forward, each with a residual and LayerNorm.
+
+    Attributes:
+        qkv: Projection D -> 3 D.
+        out: Projection D -> D after attention.
+        attention_norm: LayerNorm after the first residual.
+        gated: Projection D -> 2 I without bias; the first half passes GELU and gates the second.
+        down: Projection I -> D.
+        output_norm: LayerNorm after the second residual.
+    """
+
+    def __init__(self, architecture: Architecture, attention: Attention) -> None:
+        super().__init__()
+        width, inner = architecture.width, architecture.intermediate
+        self._attention = attention
+        self._num_heads = architecture.heads
+        self.qkv = Linear(width, 3 * width)
+        self.out = Linear(width, width)
+        self.attention_norm = LayerNorm(width)
+        self.gated = Linear(width, 2 * inner, bias=False)
+        self.down = Linear(inner, width)
+        self.output_norm = LayerNorm(width)
+
+    def forward(self, hidden_TD: Tensor, packing: Packing) -> Tensor:
+        """Transform packed hidden states, shape (T, D) to (T, D)."""
+        num_tokens, width = hidden_TD.shape
+        head_width = width // self._num_heads
+        qkv = self.qkv(hidden_TD).view(num_tokens, 3, self._num_heads, head_width)
+        mixed = self.out(self._attention(qkv, packing))
+        hidden_TD = self.attention_norm(hidden_TD + mixed)
+        gate, value = self.gated(hidden_TD).chunk(2, dim=-1)
+        output: Tensor = self.output_norm(hidden_TD + self.down(functional.gelu(gate) * value))
+        return output
+
+
+class Encoder(nn.Module):
+    """Token ids to hidden states; no position table, so any length is allowed.
+
+    Attributes:
+        embedding: The V x D table.
+        norm: LayerNorm of the embedded tokens.
+        blocks: The encoder blocks.
+    """
+
+    def __init__(self, architecture: Architecture, num_rows: int) -> None:
+        super().__init__()
+        attention = Attention(architecture.heads)
+        self.embedding = Embedding(num_rows, architecture.width)
+        self.norm = LayerNorm(architecture.width)
+        self.blocks = nn.ModuleList(
+            Block(architecture, attention) for _ in range(architecture.layers)
+        )
+
+    def forward(self, ids_T: Tensor, packing: Packing) -> Tensor:
+        """Encode packed ids, shape (T,), to hidden states, shape (T, D)."""
+        hidden: Tensor = self.norm(self.embedding(ids_T))
+        for block in self.blocks:
+            hidden = block(hidden, packing)
+        return hidden
+
+
+def count_parameters(model: nn.Module) -> int:
+    """Return the trainable numbers of a model; a shared tensor counts once."""
+    return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+
+
+def device_of(model: nn.Module) -> torch.device:
+    """Return the device of a model's first parameter."""
+    return next(model.parameters()).device

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import importlib.util
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from model_samples import CPU
+from torch import Tensor
+
+from gfmp.model.alibi import BiasCache, slopes
+from gfmp.model.attention import Attention, Kernel, Padded, PerSequence, choose_kernel
+from gfmp.model.tokens import Packing
+
+HEADS, WIDTH = 3, 8
+
+
+def naive(qkv: Tensor, lengths: tuple[int, ...]) -> Tensor:
+    """Compute attention as the formula says, one sequence and one head after the other."""
+    rows = []
+    for part in qkv.split(lengths):
+        length = part.shape[0]
+        distance = (torch.arange(length)[:, None] - torch.arange(length)[None, :]).abs()
+        heads = []
+        for head, slope in enumerate(slopes(HEADS)):
+            query, key, value = part[:, 0, head], part[:, 1, head], part[:, 2, head]
+            scores = query @ key.T / math.sqrt(WIDTH) - slope * distance
+            heads.append(scores.softmax(-1) @ value)
+        rows.append(torch.cat(heads, dim=-1))
+    return torch.cat(rows)
+
+
+def draw(lengths: tuple[int, ...]) -> Tensor:
+    generator = torch.Generator().manual_seed(sum(lengths))
+    return torch.randn(sum(lengths), 3, HEADS, WIDTH, generator=generator)
+
+
+@pytest.mark.parametrize("kernel", [PerSequence, Padded])
+@settings(max_examples=10, deadline=None)
+@given(lengths=st.lists(st.integers(1, 40), min_size=1, max_size=5))
+def test_kernels_equal_the_naive_formula(kernel: type[Kernel], lengths: list[int]) -> None:
+    qkv = draw(tuple(lengths))
+    made: Kernel = kernel(BiasCache(HEADS))  # type: ignore[call-arg,arg-type]
+    mixed = made(qkv, Packing.of(tuple(lengths), CPU))
+    torch.testing.assert_close(mixed, naive(qkv, tuple(lengths)), rtol=1e-5, atol=1e-5)
+
+
+def test_gradients_of_packed_and_padded_agree() -> None:
+    lengths = (17, 64, 3, 30)
+    grads = []
+    for kernel in (PerSequence(BiasCache(HEADS)), Padded(BiasCache(HEADS))):
+        qkv = draw(lengths).requires_grad_()
+        kernel(qkv, Packing.of(lengths, CPU)).square().sum().backward()
+        assert qkv.grad is not None
+        grads.append(qkv.grad)
+    torch.testing.assert_close(grads[0], grads[1], rtol=1e-4, atol=1e-5)
+
+
+def test_sequences_do_not_see_each_other() -> None:
+    attention = Attention(HEADS)
+    qkv = draw((20, 30))
+    changed = qkv.clone()
+    changed[20:] += 1.0
+    packing = Packing.of((20, 30), CPU)
+    assert torch.equal(attention(qkv, packing)[:20], attention(changed, packing)[:20])
+
+
+def test_sixteen_bit_inputs_come_back_in_their_dtype() -> None:
+    packing = Packing.of((20, 30), CPU)
+    mixed = Attention(HEADS)(draw((20, 30)).bfloat16(), packing)
+    assert mixed.dtype == torch.bfloat16
+    torch.testing.assert_close(mixed.float(), naive(draw((20, 30)), (20, 30)), rtol=0.05, atol=0.05)
+
+
+def test_the_kernel_is_chosen_once_by_device_and_dtype(caplog: pytest.LogCaptureFixture) -> None:
+    bias = BiasCache(HEADS)
+    assert isinstance(choose_kernel("cpu", torch.bfloat16, bias), PerSequence)
+    assert isinstance(choose_kernel("cuda", torch.float32, bias), Padded)
+    assert "padded" in caplog.text
+    if importlib.util.find_spec("flash_attn") is None:
+        assert isinstance(choose_kernel("cuda", torch.bfloat16, bias), Padded)
+
+
+def test_packing_counts_offsets() -> None:
+    packing = Packing.of((3, 1, 5), CPU)
+    assert packing.cu_seqlens.tolist() == [0, 3, 4, 9]
+    assert packing.cu_seqlens.dtype == torch.int32
+    assert packing.longest == 5
