@@ -1,0 +1,1 @@
+"""Engines, the loop, checkpoints and held-out evaluation; needs neither Ray nor MLflow."""

@@ -1,0 +1,203 @@
+"""Committing a checkpoint: all ranks write, one rename publishes.
+
+A checkpoint does not know engines: whole fp32 weights and AdamW moments in safetensors, so any
+engine at any world size resumes from any other, bit for bit. `model.safetensors` holds the
+weights alone and is all that inference needs.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from pydantic import TypeAdapter
+from safetensors import SafetensorError
+from safetensors.torch import save_file
+from torch import Tensor
+
+from gfmp.errors import TrainingError
+from gfmp.plan.values import Plan, What
+from gfmp.storage.atomic import (
+    TEMPORARY_PREFIX,
+    fsync_file,
+    publish_directory,
+    storage_faults,
+    write_json,
+)
+from gfmp.training.engine import PARTS, Engine
+from gfmp.training.manifest import (
+    ENSEMBLE_FILE,
+    WEIGHTS_FILE,
+    Cursor,
+    Manifest,
+    StoredFile,
+    directory_name,
+    library_versions,
+    stored_file,
+    write_manifest,
+)
+from gfmp.training.processes import Group
+from gfmp.vocabulary.ensemble import Ensemble
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What a checkpoint belongs to.
+
+    Attributes:
+        plan: The run's plan; its `what` must be that of the checkpoint.
+        ensemble: The run's ensemble.
+    """
+
+    plan: Plan
+    ensemble: Ensemble
+
+    def what(self) -> dict[str, object]:
+        """Return the plan's identity as JSON values."""
+        values: dict[str, object] = TypeAdapter(What).dump_python(self.plan.what, mode="json")
+        return values
+
+
+@dataclass(frozen=True)
+class Committed:
+    """A published checkpoint."""
+
+    path: Path
+    num_bytes: int
+
+
+@dataclass(frozen=True)
+class Store:
+    """The checkpoints of one run; every call is made by all ranks together.
+
+    Attributes:
+        folder: Where they are.
+        identity: What they belong to.
+        group: The ranks that write.
+    """
+
+    folder: Path
+    identity: Identity
+    group: Group
+
+    def commit(self, engine: Engine, cursor: Cursor, heldout_loss: float | None) -> Committed:
+        """Write the engine's state and publish it as one directory.
+
+        Raises:
+            TrainingError: a weight or moment is not finite; nothing is published.
+            StorageError: a rank could not write; nothing is published.
+            ExistsError: a checkpoint of this step is already there.
+        """
+        final = self.folder / directory_name(cursor.step)
+        staging = Path(self.group.on_root(lambda: str(self._stage(final))))
+        try:
+            held = _take(engine, self.group)
+            written = self.group.all_agree(lambda: _write_share(staging, held, cursor.step))
+            files = {name: file for share in written for name, file in share.items()}
+            self.group.on_root(lambda: self._publish(staging, cursor, heldout_loss, files))
+        except BaseException:
+            shutil.rmtree(staging, ignore_errors=True)
+            raise
+        return Committed(final, sum(file.bytes for file in files.values()))
+
+    def _stage(self, final: Path) -> Path:
+        staging = self.folder / f"{TEMPORARY_PREFIX}{final.name}-{uuid.uuid4().hex}"
+        with storage_faults(final):
+            staging.mkdir(parents=True)
+        return staging
+
+    def _publish(
+        self,
+        staging: Path,
+        cursor: Cursor,
+        heldout_loss: float | None,
+        files: Mapping[str, StoredFile],
+    ) -> None:
+        identity = self.identity
+        write_json(staging / ENSEMBLE_FILE, identity.ensemble.to_json())
+        versions = library_versions()
+        manifest = Manifest(
+            cursor=cursor,
+            what_fingerprint=identity.plan.what.fingerprint,
+            what=identity.what(),
+            ensemble_fingerprint=identity.ensemble.fingerprint,
+            heldout_loss=heldout_loss,
+            written_by={
+                "engine": identity.plan.where.engine,
+                "ranks": str(self.group.world),
+                **versions,
+            },
+            files={**files, ENSEMBLE_FILE: stored_file(staging / ENSEMBLE_FILE)},
+        )
+        write_manifest(staging, manifest)
+        publish_directory(staging, self.folder / directory_name(cursor.step))
+
+
+def moments_file(rank: int, world: int) -> str:
+    """Return the name of the file with the moments that one rank writes."""
+    return f"moments-{rank:05d}-of-{world:05d}.safetensors"
+
+
+def moment_key(name: str, part: str) -> str:
+    """Return the key of a moment in such a file."""
+    return f"{name}.{part}"
+
+
+def _take(engine: Engine, group: Group) -> dict[str, dict[str, Tensor]]:
+    """Read every value on all ranks together; keep those this rank writes, by file."""
+    owners = _owners(engine, group.world)
+    weights: dict[str, Tensor] = {}
+    moments: dict[str, Tensor] = {}
+    for name in engine.names:
+        for part in PARTS:
+            value = engine.read(name, part)
+            if part == "weight" and group.rank == 0:
+                weights[name] = value.contiguous()
+            elif part != "weight" and owners[name] == group.rank:
+                moments[moment_key(name, part)] = value.contiguous()
+    held = {moments_file(group.rank, group.world): moments}
+    return {WEIGHTS_FILE: weights, **held} if group.rank == 0 else held
+
+
+def _owners(engine: Engine, world: int) -> dict[str, int]:
+    """Deal the moments out in turn, rank 0 last, because it writes the weights as well."""
+    return {name: (index + 1) % world for index, name in enumerate(engine.names)}
+
+
+def _write_share(
+    staging: Path, held: Mapping[str, Mapping[str, Tensor]], step: int
+) -> dict[str, StoredFile]:
+    files: dict[str, StoredFile] = {}
+    for file, tensors in held.items():
+        _refuse_nonfinite(tensors, step)
+        with storage_faults(staging / file):
+            _save(tensors, staging / file, step)
+            fsync_file(staging / file)
+            files[file] = stored_file(staging / file)
+    return files
+
+
+def _save(tensors: Mapping[str, Tensor], path: Path, step: int) -> None:
+    try:
+        save_file(dict(tensors), path, metadata={"step": str(step)})
+    except SafetensorError as fault:
+        # The library wraps what the operating system said; its number is in the text.
+        number = re.search(r"os error (\d+)", str(fault))
+        if number is None:
+            raise
+        raise OSError(int(number[1]), str(fault)) from fault
+
+
+def _refuse_nonfinite(tensors: Mapping[str, Tensor], step: int) -> None:
+    bad: Sequence[str] = [n for n, value in tensors.items() if not torch.isfinite(value).all()]
+    if bad:
+        raise TrainingError(
+            f"{len(bad)} tensors are not finite after step {step}, the first is {bad[0]}",
+            why="a checkpoint with such a tensor could never be resumed",
+            fix="resume from the last checkpoint with a lower learning rate",
+        )

@@ -1,0 +1,115 @@
+"""What an engine does for the loop, and which one a plan asks for.
+
+An engine owns model, gradients and optimiser. Whatever it does inside, the numbers are the same:
+the gradient of (sum of nats over all ranks and micro-batches) * scale, clipped by its global L2
+norm, in one AdamW update.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Literal, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from gfmp.model.loss import Readout
+from gfmp.model.masked import MaskedLanguageModel
+from gfmp.model.tokens import TokenTensors
+from gfmp.plan.values import Plan
+from gfmp.spec.pretrain import Optimiser
+from gfmp.training.processes import Group
+
+Part = Literal["weight", "exp_avg", "exp_avg_sq"]
+PARTS: tuple[Part, ...] = ("weight", "exp_avg", "exp_avg_sq")
+
+
+class Engine(Protocol):
+    """Model, gradients and optimiser of one rank; every call is made by all ranks together."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Parameter names, on every rank and engine in the same order."""
+        ...
+
+    def backward(self, tokens: TokenTensors, scale: float) -> Tensor:
+        """Add one micro-batch to the gradient.
+
+        Args:
+            tokens: The micro-batch.
+            scale: Factor on the sum of nats: 1 / targets of the global batch.
+
+        Returns:
+            Detached (sum of nats, correct predictions) per vocabulary, shape (N, 2).
+        """
+        ...
+
+    def step(self, learning_rate: float) -> float:
+        """Update the weights with the gradient of the step's micro-batches, and clear it.
+
+        Returns:
+            Global L2 norm of the gradient before clipping. When it is not finite no rank has
+            changed a weight.
+        """
+        ...
+
+    def score(self, tokens: TokenTensors, readout: Readout) -> tuple[Tensor, ...]:
+        """Run the model without gradients and return what `readout` takes, per vocabulary."""
+        ...
+
+    def read(self, name: str, part: Part) -> Tensor:
+        """Return a whole parameter or moment of it: fp32, a copy on the CPU, on every rank."""
+        ...
+
+    def write(self, name: str, part: Part, value: Tensor) -> None:
+        """Set a whole parameter or moment; `settle` must follow."""
+        ...
+
+    def settle(self, updates: int) -> None:
+        """Make what was written take effect, as after `updates` optimiser updates."""
+        ...
+
+
+def build_engine(plan: Plan, model: MaskedLanguageModel, group: Group) -> Engine:
+    """Return the engine of the plan around `model`, on the group's device."""
+    model.to(group.device)
+    # Engines are imported where they are chosen: DeepSpeed is slow to load and often not needed.
+    if plan.where.engine == "ddp":
+        from gfmp.training.plain import PlainEngine
+
+        return PlainEngine(model, plan.what.optimiser, group)
+    from gfmp.training.zero import zero_engine
+
+    return zero_engine(plan, model, group)
+
+
+def make_adamw(model: nn.Module, optimiser: Optimiser) -> torch.optim.AdamW:
+    """Return torch's fused AdamW; vectors (biases, LayerNorm) are not decayed."""
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    groups: list[dict[str, Any]] = [
+        {"params": [p for p in parameters if p.ndim > 1]},
+        {"params": [p for p in parameters if p.ndim == 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(
+        groups,
+        lr=optimiser.learning_rate,
+        betas=optimiser.betas,
+        eps=optimiser.epsilon,
+        weight_decay=optimiser.weight_decay,
+        fused=True,
+    )
+
+
+def clip_divisor(norm: float, clip_norm: float) -> float:
+    """Return what a gradient of this norm is divided by; DeepSpeed's and torch's formula."""
+    return max(1.0, (norm + 1e-6) / clip_norm)
+
+
+def nats_and_correct(sums: tuple[Tensor, ...]) -> Tensor:
+    """Stack the sums of all vocabularies, shape (N, 2)."""
+    return torch.stack(sums)
+
+
+def parameters_of(model: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
+    """Yield the trainable parameters with their names."""
+    return ((name, p) for name, p in model.named_parameters() if p.requires_grad)

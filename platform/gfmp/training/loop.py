@@ -1,0 +1,44 @@
+"""The training loop, from a plan to an outcome.
+
+It needs neither Ray nor MLflow: batches come from any `StepSource`, numbers go to any
+`Recorder`, and the ranks are those of the process group there is (torchrun, Ray Train, or one
+process alone).
+"""
+
+from __future__ import annotations
+
+from gfmp.training.hardware import flushed_denormals
+from gfmp.training.job import Job, Outcome, Recorder, StepSource
+from gfmp.training.session import Session
+
+__all__ = ["Job", "Outcome", "Recorder", "StepSource", "train"]
+
+
+def train(job: Job) -> Outcome:
+    """Train from the newest checkpoint, or from step 0 when there never was one, to the end.
+
+    Raises:
+        TrainingError: a number was not finite; the last checkpoint stays.
+        SpecError: the checkpoint belongs to another plan or ensemble.
+        MissingInputError: there are checkpoints, and none is whole.
+        StorageError: a checkpoint could not be written.
+    """
+    with flushed_denormals():
+        return _train(job)
+
+
+def _train(job: Job) -> Outcome:
+    session = Session.open(job)
+    session.restore()
+    batches = job.source(session.cursor.step)
+    while not session.finished:
+        own = session.expect(batches)
+        agreed = session.agree(own, job.should_stop)
+        if agreed.stop:
+            session.commit()
+            return session.outcome("interrupted")
+        session.step(own, agreed)
+        session.evaluate_if_due()
+        session.commit_if_due()
+    session.report()
+    return session.outcome("finished")

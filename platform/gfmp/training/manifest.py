@@ -1,0 +1,162 @@
+"""What a checkpoint says about itself, and whether it is whole."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from gfmp.errors import CorruptArtefactError
+from gfmp.storage.atomic import read_json, write_json
+from gfmp.storage.hashes import canonical_json, fingerprint, sha256_file
+
+FORMAT_VERSION = 1
+MANIFEST_FILE = "manifest.json"
+ENSEMBLE_FILE = "ensemble.json"
+WEIGHTS_FILE = "model.safetensors"
+_NAME = "step-{:09d}"
+_SEAL = "sha256"
+_LIBRARIES = ("gfmp", "torch", "deepspeed", "numpy", "safetensors")
+
+
+@dataclass(frozen=True)
+class Cursor:
+    """Where a run stands; with the weights all a resumed run needs.
+
+    Attributes:
+        step: Optimiser updates done; the next one reads the feed's step of this number.
+        order_hash: sha256 chain over the digests of the global batches seen, in order.
+    """
+
+    step: int
+    order_hash: str
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """One file of a checkpoint."""
+
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The content of `manifest.json`.
+
+    Attributes:
+        cursor: Where the run stood.
+        what_fingerprint: Identity of the run's plan.
+        what: The same in full, to name what differs.
+        ensemble_fingerprint: Identity of the ensemble; in full in `ensemble.json`.
+        heldout_loss: Mean over vocabularies of the held-out loss at this step, None when it was
+            not measured there.
+        written_by: Engine, number of ranks and library versions.
+        files: Every other file of the checkpoint by name.
+    """
+
+    cursor: Cursor
+    what_fingerprint: str
+    what: dict[str, object]
+    ensemble_fingerprint: str
+    heldout_loss: float | None
+    written_by: dict[str, str]
+    files: dict[str, StoredFile]
+
+    @property
+    def num_bytes(self) -> int:
+        """Bytes of all files but the manifest."""
+        return sum(file.bytes for file in self.files.values())
+
+
+def directory_name(step: int) -> str:
+    """Return the folder name of the checkpoint after `step` updates; names sort by step."""
+    return _NAME.format(step)
+
+
+def library_versions() -> dict[str, str]:
+    """Return the versions of the libraries that shape a checkpoint."""
+    return {name: importlib.metadata.version(name) for name in _LIBRARIES}
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write `manifest.json` with its own hash; it is the last file of a checkpoint."""
+    body = TypeAdapter(Manifest).dump_python(manifest, mode="json")
+    body["format_version"] = FORMAT_VERSION
+    write_json(folder / MANIFEST_FILE, {**body, _SEAL: fingerprint(body)})
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read `manifest.json` and check its own hash, but none of the other files.
+
+    Raises:
+        CorruptArtefactError: it is missing, changed or of another format version.
+    """
+    path = folder / MANIFEST_FILE
+    if not path.is_file():
+        raise _invalid(folder, "it has no manifest.json: its writer was stopped before the end")
+    body = read_json(path)
+    version, seal = body.get("format_version"), body.pop(_SEAL, "")
+    if fingerprint(body) != seal:
+        raise _invalid(folder, "manifest.json does not match its own sha256")
+    if body.pop("format_version") != FORMAT_VERSION:
+        raise _invalid(folder, f"its format version is {version!r}, this gfmp reads 1")
+    try:
+        return TypeAdapter(Manifest).validate_json(canonical_json(body))
+    except ValidationError as fault:
+        raise _invalid(folder, f"manifest.json is not understood: {fault.errors()[0]}") from fault
+
+
+def verify(folder: Path) -> Manifest:
+    """Read the manifest and compare every file with it, size and sha256.
+
+    Raises:
+        CorruptArtefactError: something is missing, left over or changed; names the file.
+    """
+    manifest = read_manifest(folder)
+    if directory_name(manifest.cursor.step) != folder.name:
+        raise _invalid(folder, f"it holds the state after step {manifest.cursor.step}")
+    present = {path.name for path in folder.iterdir()} - {MANIFEST_FILE}
+    if present != set(manifest.files):
+        strange = sorted(present ^ set(manifest.files))
+        raise _invalid(folder, f"missing or unknown files: {', '.join(strange)}")
+    for name, stored in manifest.files.items():
+        _compare(folder, name, stored)
+    return manifest
+
+
+def stored_file(path: Path) -> StoredFile:
+    """Measure a file."""
+    return StoredFile(path.stat().st_size, sha256_file(path))
+
+
+def what_differs(old: Mapping[str, object], new: Mapping[str, object], at: str = "") -> list[str]:
+    """Return `field: old -> new` for every leaf in which two plans' identities differ."""
+    lines: list[str] = []
+    for key in sorted(old.keys() | new.keys()):
+        before, after = old.get(key), new.get(key)
+        if isinstance(before, Mapping) and isinstance(after, Mapping):
+            lines += what_differs(before, after, f"{at}{key}.")
+        elif before != after:
+            lines.append(f"{at}{key}: {before!r} -> {after!r}")
+    return lines
+
+
+def _compare(folder: Path, name: str, stored: StoredFile) -> None:
+    size = (folder / name).stat().st_size
+    if size != stored.bytes:
+        raise _invalid(folder, f"{name} has {size:,} bytes instead of {stored.bytes:,}")
+    if sha256_file(folder / name) != stored.sha256:
+        raise _invalid(folder, f"{name} does not match its sha256")
+
+
+def _invalid(folder: Path, reason: str) -> CorruptArtefactError:
+    return CorruptArtefactError(
+        reason,
+        where=str(folder),
+        why="a checkpoint is used whole or not at all",
+        fix="resume from an older one; gfmp does so by itself",
+    )
