@@ -38,9 +38,7 @@ def _race(path: Path, number: int, barrier: object) -> None:
 def test_one_of_many_writers_wins(tmp_path: Path) -> None:
     context = multiprocessing.get_context("fork")
     barrier = context.Barrier(8)
-    workers = [
-        context.Process(target=_race, args=(tmp_path / "x", i, barrier)) for i in range(8)
-    ]
+    workers = [context.Process(target=_race, args=(tmp_path / "x", i, barrier)) for i in range(8)]
     for worker in workers:
         worker.start()
     for worker in workers:

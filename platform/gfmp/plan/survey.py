@@ -24,7 +24,6 @@ from gfmp.vocabulary.ensemble import Ensemble, union_bounds
 from gfmp.vocabulary.family import Family, Recipe
 from gfmp.vocabulary.registry import FamilyRegistry, find_recipe
 from gfmp.vocabulary.store import VocabularyStore
-from gfmp.vocabulary.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,111 @@
+"""`gfmp plan` and `gfmp submit`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from gfmp.cli.options import JOB, json_option, set_option, workspace_option
+from gfmp.errors import SpecError, UsageError
+from gfmp.storage.workspace import Workspace
+
+
+@click.command()
+@click.argument("job", type=JOB)
+@set_option
+@json_option
+@workspace_option
+def plan(job: Path, assignments: tuple[str, ...], as_json: bool, workspace: Workspace) -> None:
+    """Print what JOB would do: every number with its reason. Runs nothing."""
+    from gfmp.cli.loading import load_job
+    from gfmp.cli.render.plan import show_corpus_target, show_plan
+    from gfmp.cli.render.text import as_json as show_json
+    from gfmp.plan.resolve import resolve
+    from gfmp.plan.survey import find_corpus, survey
+    from gfmp.spec.corpus import CorpusJobSpec
+
+    spec, document = load_job(job, assignments)
+    if isinstance(spec, CorpusJobSpec):
+        target = find_corpus(spec.corpus, document.path, workspace)
+        show_corpus_target(target, as_json)
+        return
+    made = resolve(spec, survey(spec, document.path, workspace).known, document.where)
+    if as_json:
+        show_json(made.to_json())
+    else:
+        show_plan(made)
+
+
+@click.command()
+@click.argument("job", type=JOB, required=False)
+@click.option("--resume", metavar="RUN", help="Continue this run at the exact next sample.")
+@set_option
+@workspace_option
+def submit(
+    job: Path | None, resume: str | None, assignments: tuple[str, ...], workspace: Workspace
+) -> None:
+    """Run JOB: build what it needs, train, evaluate, track.
+
+    With --resume RUN an interrupted run goes on, also with another number of workers:
+    gfmp submit --resume RUN --set compute.workers=4
+    """
+    if (job is None) == (resume is None):
+        raise UsageError(
+            "give either a job file or --resume RUN",
+            why="a resumed run takes its job from its own record",
+            fix="gfmp submit jobs/pretrain.yaml   or   gfmp submit --resume RUN",
+        )
+    if resume is not None:
+        _resume(resume, assignments, workspace)
+    else:
+        assert job is not None, "checked above"
+        _start(job, assignments, workspace)
+
+
+def _start(job: Path, assignments: tuple[str, ...], workspace: Workspace) -> None:
+    from gfmp.cli.loading import load_job
+    from gfmp.cli.progress import shown
+    from gfmp.mlflow_store.address import preflight, tracking_uri
+    from gfmp.plan.preflight import shortfalls
+    from gfmp.plan.resolve import resolve
+    from gfmp.plan.survey import find_corpus, survey
+    from gfmp.spec.corpus import CorpusJobSpec
+
+    spec, document = load_job(job, assignments)
+    if isinstance(spec, CorpusJobSpec):
+        target = find_corpus(spec.corpus, document.path, workspace)
+        with shown(workspace) as console:
+            from gfmp.cluster.build import Builder
+
+            corpus = Builder(workspace, console.say).corpus(target)
+            console.say(f"corpus {target.settings.name} is in {corpus.path}")
+        return
+    # Whatever is wrong with the job shows here, before Ray is even imported.
+    known = survey(spec, document.path, workspace).known
+    planned = resolve(spec, known, document.where)
+    if lacking := shortfalls(planned, known.machine):
+        raise SpecError.of(lacking)
+    preflight(tracking_uri(workspace))
+    with shown(workspace, planned.what.steps) as console:
+        from gfmp.cluster.submit import Submission, start
+
+        run = start(Submission(spec, document, workspace, tuple(sys.argv)), console)
+        console.finished(run)
+
+
+def _resume(wanted: str, assignments: tuple[str, ...], workspace: Workspace) -> None:
+    from gfmp.cli.loading import job_of_run
+    from gfmp.cli.progress import shown
+    from gfmp.ledger.store import RunStore
+
+    run = RunStore(workspace).get(wanted)
+    with shown(workspace, run.plan().what.steps) as console:
+        from gfmp.cluster.submit import new_where
+        from gfmp.cluster.submit import resume as resume_run
+
+        where = None
+        if assignments:
+            where = new_where(run, job_of_run(run, assignments), workspace)
+        console.finished(resume_run(run, where, workspace, console))

@@ -1,0 +1,45 @@
+"""Job files as the commands take them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gfmp.ledger.run import Run
+from gfmp.spec.corpus import CorpusJobSpec
+from gfmp.spec.load import load_spec, overridden, validate
+from gfmp.spec.pretrain import PretrainSpec
+from gfmp.storage.atomic import read_json
+from gfmp.storage.documents import Document, load_document, parse_document
+
+KINDS: dict[str, type[PretrainSpec] | type[CorpusJobSpec]] = {
+    "pretrain": PretrainSpec,
+    "build_corpus": CorpusJobSpec,
+}
+
+
+def load_job(
+    path: Path, assignments: tuple[str, ...]
+) -> tuple[PretrainSpec | CorpusJobSpec, Document]:
+    """Read a job file and apply `--set`.
+
+    Raises:
+        MissingInputError: there is no such file.
+        SpecError: everything that is wrong with it.
+    """
+    spec, document = load_spec(path, KINDS)
+    if assignments:
+        document = overridden(document, assignments)
+        spec = validate(document, type(spec))
+    return spec, document
+
+
+def job_of_run(run: Run, assignments: tuple[str, ...]) -> Document:
+    """Return the job a run was submitted with, with `--set` applied.
+
+    Names in it are looked up from where the job file stood then.
+    """
+    stood = Path(str(read_json(run.path / "inputs.json")["job_path"]))
+    document = load_document(run.spec_path)
+    parsed = parse_document(run.spec_path.read_text(encoding="utf-8"), stood)
+    assert parsed.value == document.value, "one text has one meaning"
+    return overridden(parsed, assignments)

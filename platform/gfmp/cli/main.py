@@ -1,0 +1,52 @@
+"""`gfmp`: one group of commands, one way to end with an error."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+
+import click
+
+from gfmp import __version__
+from gfmp.cli.jobs import plan, submit
+from gfmp.cli.runs import runs, ui
+from gfmp.cli.vocabularies import register_vocab, vocab
+from gfmp.errors import GfmpError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80})
+@click.version_option(__version__, prog_name="gfmp")
+def gfmp() -> None:
+    """Pretrain and compare DNA foundation models with ensemble vocabularies.
+
+    Start with:  gfmp plan jobs/pretrain.yaml
+    then:        gfmp submit jobs/pretrain.yaml
+    """
+
+
+for command in (plan, submit, register_vocab, vocab, runs, ui):
+    gfmp.add_command(command)
+
+
+def main() -> None:
+    """Run the command line and exit with the status of RELIABILITY's contract."""
+    from gfmp.cli.render.errors import show_bug, show_error
+
+    try:
+        status = gfmp.main(standalone_mode=False)
+    except GfmpError as fault:
+        show_error(fault)
+        status = fault.exit_status
+    except click.exceptions.Abort:
+        status = 130
+    except KeyboardInterrupt:
+        status = 130
+    except click.ClickException as fault:
+        fault.show()
+        status = fault.exit_code
+    except BrokenPipeError:
+        status = 141
+    except Exception:
+        show_bug(traceback.format_exc())
+        status = 70
+    sys.exit(status if isinstance(status, int) else 0)

@@ -1,0 +1,49 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from gfmp.storage.workspace import Workspace
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def _workspace(context: click.Context, parameter: click.Parameter, value: str | None) -> Workspace:
+    return Workspace.at(value)
+
+
+def workspace_option(command: Command) -> Command:
+    """Add `--workspace`; the command receives a `Workspace`."""
+    return click.option(
+        "--workspace",
+        callback=_workspace,
+        metavar="FOLDER",
+        help="Where gfmp keeps what it writes. [default: $GFMP_WORKSPACE or ./workspace]",
+    )(command)
+
+
+def json_option(command: Command) -> Command:
+    """Add `--json`."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")(
+        command
+    )
+
+
+def set_option(command: Command) -> Command:
+    """Add `--set key.path=value`, which may be repeated."""
+    return click.option(
+        "--set",
+        "assignments",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Change a value of the job, e.g. compute.workers=4; checked and recorded with it.",
+    )(command)
+
+
+# Existence is checked by the loader, whose error says what is near.
+JOB = click.Path(path_type=Path)

@@ -1,0 +1,88 @@
+"""What a person sees while a job runs: gfmp's own lines; the libraries' noise goes to a file."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+from typing import TextIO
+
+from rich.console import Console as RichConsole
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from gfmp.cli.render.runs import event_line, show_outcome, step_line
+from gfmp.cluster.noise import redirected
+from gfmp.ledger.events import Event
+from gfmp.ledger.run import Run
+from gfmp.storage.workspace import Workspace
+
+# Without a terminal a line is written this often, so that a log file stays readable.
+_PLAIN_SECONDS = 10.0
+
+
+class LiveConsole:
+    """Draws a progress bar on a terminal and plain lines elsewhere."""
+
+    def __init__(self, stream: TextIO, total_steps: int, log_path: str) -> None:
+        self._rich = RichConsole(file=stream, highlight=False)
+        self._began = time.monotonic()
+        self._total = total_steps
+        self._last_line = 0.0
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=None),
+            TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+            TimeRemainingColumn(),
+            console=self._rich,
+            disable=not self._rich.is_terminal,
+        )
+        self._task: TaskID | None = None
+        self.say(f"libraries log to {log_path}")
+
+    def say(self, line: str) -> None:
+        """Show one line that stays, with the seconds since the start."""
+        self._rich.print(f"[{time.monotonic() - self._began:6.1f} s] {line}", markup=False)
+
+    def event(self, event: Event) -> None:
+        """Show an event of the run in the form that suits its kind."""
+        if event.kind == "step":
+            self._step(event)
+        else:
+            line = event_line(event)
+            if line:
+                self.say(line)
+
+    def _step(self, event: Event) -> None:
+        text = step_line(event)
+        if self._rich.is_terminal:
+            if self._task is None:
+                self._bar.start()
+                self._task = self._bar.add_task("", total=self._total)
+            self._bar.update(self._task, completed=event.step, description=text)
+        now = time.monotonic()
+        last = event.step == self._total
+        if not self._rich.is_terminal and (last or now - self._last_line >= _PLAIN_SECONDS):
+            self._last_line = now
+            self.say(f"step {event.step}/{self._total}  {text}")
+
+    def finished(self, run: Run) -> None:
+        """Show the held-out report and what to do next."""
+        self.close()
+        show_outcome(run, self._rich)
+
+    def close(self) -> None:
+        """Take the progress bar down; may be called twice."""
+        if self._task is not None:
+            self._bar.stop()
+
+
+@contextlib.contextmanager
+def shown(workspace: Workspace, total_steps: int = 0) -> Iterator[LiveConsole]:
+    """Redirect the libraries' output to a log of the workspace and yield the console."""
+    log_path = workspace.root / "logs" / f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}.log"
+    with redirected(log_path) as stream:
+        console = LiveConsole(stream, total_steps, str(log_path))
+        try:
+            yield console
+        finally:
+            console.close()

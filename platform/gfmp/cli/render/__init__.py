@@ -1,0 +1,1 @@
+"""Everything the command line prints, at most 80 columns wide where no path forces more."""

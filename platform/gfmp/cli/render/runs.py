@@ -1,0 +1,167 @@
+"""Runs: the list, one run in full, live lines and the end of a job."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+from rich.console import Console as RichConsole
+
+from gfmp.cli.render.report import report_lines
+from gfmp.cli.render.text import as_json, duration, echo, number, table
+from gfmp.errors import Problem
+from gfmp.ledger.events import Event
+from gfmp.ledger.run import Run
+from gfmp.mlflow_store.mirror import Synced
+
+
+def show_runs(runs: tuple[Run, ...], broken: tuple[Problem, ...], json: bool) -> None:
+    """Print one line per run."""
+    if json:
+        as_json([_summary(run) for run in runs])
+        return
+    if not runs:
+        echo("No runs yet. Start one: gfmp submit jobs/pretrain.yaml")
+    else:
+        rows = [
+            (run.id, str(run.status()), f"{run.last_step():,}", run.header.created[:16])
+            for run in runs
+        ]
+        table(("RUN", "STATUS", "STEP", "CREATED (UTC)"), rows)
+    for problem in broken:
+        click.echo(f"warning: {problem.where}: {problem.message}", err=True)
+
+
+def _summary(run: Run) -> dict[str, object]:
+    return {
+        "id": run.id,
+        "name": run.header.name,
+        "status": str(run.status()),
+        "step": run.last_step(),
+        "created": run.header.created,
+        "what_fingerprint": run.header.what_fingerprint,
+        "path": str(run.path),
+    }
+
+
+def show_run(run: Run, json: bool) -> None:
+    """Print everything about one run."""
+    report = run.report()
+    if json:
+        checkpoints = [dict(event.fields) for event in run.checkpoints()]
+        as_json(
+            _summary(run)
+            | {
+                "header": run.header.to_json(),
+                "plan": run.plan_json(),
+                "checkpoints": checkpoints,
+                "report": report,
+            }
+        )
+        return
+    for name, value in _summary(run).items():
+        echo(f"{name}: {value}")
+    git = run.header.provenance.git
+    echo(f"code: git {git.revision[:12]} ({git.state})")
+    for event in run.checkpoints()[-3:]:
+        echo(f"checkpoint: step {event.step}, {number(_size(event))} bytes")
+    for line in report_lines(report) if report else ():
+        echo(line)
+    _commands(run, echo)
+
+
+def _size(event: Event) -> int:
+    size = event.fields["bytes"]
+    assert isinstance(size, int), "the ledger stores whole bytes"
+    return size
+
+
+def _commands(run: Run, say: Callable[[str], None]) -> None:
+    lines = [
+        ("look at it", "gfmp ui"),
+        ("all its numbers", f"gfmp runs show {run.id}"),
+        ("do it again", run.repeat_command),
+    ]
+    if run.resumable():
+        lines.append(("go on with it", run.resume_command))
+    for what, command in lines:
+        say(f"  {what + ':':<16} {command}")
+
+
+def step_line(event: Event) -> str:
+    """Return the numbers of a step in one short line."""
+    numbers = {k: v for k, v in event.fields.items() if isinstance(v, (int, float))}
+    losses = "  ".join(
+        f"{name.removeprefix('loss/')} {value:.3f}"
+        for name, value in numbers.items()
+        if name.startswith("loss/")
+    )
+    speed = numbers.get("tokens_per_second", 0.0)
+    return f"loss {numbers['loss']:.4f}  {losses}  {speed:,.0f} tok/s"
+
+
+def event_line(event: Event) -> str:
+    """Return the line for an event that is not a step; empty for those nobody waits for."""
+    fields = event.fields
+    if event.kind == "started":
+        return f"run starts with {fields['workers']} workers, engine {fields['engine']}"
+    if event.kind == "resumed":
+        return f"resumed from the checkpoint of step {fields['step']}"
+    if event.kind == "checkpoint":
+        return f"checkpoint of step {fields['step']} committed ({number(_size(event))} bytes)"
+    if event.kind == "checkpoint_rejected":
+        return f"checkpoint {fields['path']} rejected: {fields['reason']}"
+    if event.kind == "evaluation":
+        scores = "  ".join(
+            f"{name.removeprefix('heldout/')} {value:.3f}"
+            for name, value in fields.items()
+            if name.endswith(("/loss", "/bits_per_base")) and isinstance(value, float)
+        )
+        return f"held-out at step {fields['step']}: {scores}"
+    return ""
+
+
+def show_outcome(run: Run, console: RichConsole) -> None:
+    """Print the held-out report and what to do next when a job has ended."""
+    ended = run.lifecycle()[-1]
+    seconds = ended.fields.get("seconds", 0.0)
+    assert isinstance(seconds, (int, float)), "the ledger stores seconds as a number"
+    console.print(f"run {run.id} {ended.kind} in {duration(seconds)}", markup=False)
+    report = run.report()
+    for line in report_lines(report) if report else ():
+        console.print(line, markup=False)
+    _commands(run, lambda line: console.print(line, markup=False, soft_wrap=True))
+
+
+def show_logs(run: Run, lines: int) -> None:
+    """Print the last lines of every log file of a run."""
+    for path in sorted(run.logs_path.glob("*.log")):
+        echo(f"==> {path} <==")
+        for line in _tail(path, lines):
+            echo(line)
+
+
+def _tail(path: Path, lines: int) -> list[str]:
+    return path.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:]
+
+
+def show_stopping(run: Run) -> None:
+    """Say that the run was asked to stop."""
+    echo(f"{run.id} will commit a checkpoint at the end of its step and stop.")
+    echo(f"Go on with it later: {run.resume_command}")
+
+
+def show_synced(synced: Synced) -> None:
+    """Say that MLflow holds what the ledger holds."""
+    echo(
+        f"MLflow equals the ledger of {synced.run_id}: "
+        f"{synced.num_points:,} points and {synced.num_files} files sent."
+    )
+
+
+def show_serving(url: str) -> None:
+    """Say where MLflow's page is and how to reach it from elsewhere."""
+    port = url.rstrip("/").rsplit(":", 1)[1]
+    echo(f"MLflow runs on {url} (only this machine can reach it; Ctrl-C ends it)")
+    echo(f"From another machine: ssh -L {port}:127.0.0.1:{port} THIS-MACHINE")

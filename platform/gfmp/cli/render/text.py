@@ -1,0 +1,63 @@
+"""Tables, JSON and numbers as text."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections.abc import Sequence
+
+import click
+
+WIDTH = 80
+
+
+def echo(line: str = "") -> None:
+    """Print one line to stdout."""
+    click.echo(line)
+
+
+def as_json(value: object) -> None:
+    """Print a JSON value, readable and stable."""
+    echo(json.dumps(value, indent=1, sort_keys=True, ensure_ascii=True))
+
+
+def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print left-aligned columns; columns of numbers are aligned to the right."""
+    widths = [max(len(row[i]) for row in (headings, *rows)) for i in range(len(headings))]
+    right = [bool(rows) and all(_numeric(row[i]) for row in rows) for i in range(len(headings))]
+    for row in (headings, *rows):
+        cells = [
+            cell.rjust(width) if flush else cell.ljust(width)
+            for cell, width, flush in zip(row, widths, right, strict=True)
+        ]
+        echo("  ".join(cells).rstrip())
+
+
+def _numeric(cell: str) -> bool:
+    return cell.replace(",", "").replace(".", "").replace("-", "").isdigit() or cell == "-"
+
+
+def wrapped(text: str, indent: int) -> str:
+    """Fold `text` to the width of the page; continuation lines are indented."""
+    return textwrap.fill(
+        text, WIDTH, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False
+    )
+
+
+def number(value: float | int | str) -> str:
+    """Write a number as people read it: thousands separated, four significant digits."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:,.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
+
+
+def duration(seconds: float) -> str:
+    """Write a duration with its two largest units."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    parts = [(days, "d"), (hours, "h"), (minutes, "min"), (rest, "s")]
+    shown = [f"{count} {unit}" for count, unit in parts if count]
+    return " ".join(shown[:2]) or "0 s"

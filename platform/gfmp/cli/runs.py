@@ -1,0 +1,89 @@
+"""`gfmp runs list | show | logs | stop | sync` and `gfmp ui`."""
+
+from __future__ import annotations
+
+import click
+
+from gfmp.cli.options import json_option, workspace_option
+from gfmp.storage.workspace import Workspace
+
+
+@click.group()
+def runs() -> None:
+    """Look at runs, stop them, copy them to MLflow."""
+
+
+@runs.command("list")
+@json_option
+@workspace_option
+def list_(as_json: bool, workspace: Workspace) -> None:
+    """List the runs of the workspace, oldest first."""
+    from gfmp.cli.render.runs import show_runs
+    from gfmp.ledger.store import RunStore
+
+    store = RunStore(workspace)
+    show_runs(store.list(), store.broken(), as_json)
+
+
+@runs.command()
+@click.argument("run")
+@json_option
+@workspace_option
+def show(run: str, as_json: bool, workspace: Workspace) -> None:
+    """Show one RUN: state, numbers, checkpoints, how to repeat or resume it."""
+    from gfmp.cli.render.runs import show_run
+    from gfmp.ledger.store import RunStore
+
+    show_run(RunStore(workspace).get(run), as_json)
+
+
+@runs.command()
+@click.argument("run")
+@click.option("--lines", default=40, show_default=True, help="Last lines of each log.")
+@workspace_option
+def logs(run: str, lines: int, workspace: Workspace) -> None:
+    """Print the end of what the workers of RUN logged."""
+    from gfmp.cli.render.runs import show_logs
+    from gfmp.ledger.store import RunStore
+
+    show_logs(RunStore(workspace).get(run), lines)
+
+
+@runs.command()
+@click.argument("run")
+@workspace_option
+def stop(run: str, workspace: Workspace) -> None:
+    """Ask RUN to commit a checkpoint at the end of its step and stop."""
+    from gfmp.cli.render.runs import show_stopping
+    from gfmp.ledger.store import RunStore
+
+    show_stopping(RunStore(workspace).request_stop(run))
+
+
+@runs.command()
+@click.argument("run")
+@workspace_option
+def sync(run: str, workspace: Workspace) -> None:
+    """Make MLflow equal the ledger of RUN (after the tracking server was down)."""
+    from gfmp.cli.render.runs import show_synced
+    from gfmp.ledger.store import RunStore
+    from gfmp.mlflow_store.mirror import Mirror
+
+    found = RunStore(workspace).get(run)
+    show_synced(Mirror(found, workspace).sync())
+
+
+@click.command()
+@click.option("--port", default=5000, show_default=True, help="Taken port: the next free one.")
+@workspace_option
+def ui(port: int, workspace: Workspace) -> None:
+    """Open MLflow's own page on the runs of the workspace (Ctrl-C ends it)."""
+    from gfmp.cli.render.runs import show_serving
+    from gfmp.mlflow_store.server import serve
+
+    served = serve(workspace, port)
+    show_serving(served.url)
+    try:
+        served.process.wait()
+    finally:
+        served.stop()

@@ -1,0 +1,106 @@
+"""`gfmp register-vocab` and `gfmp vocab list | show | encode | check`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from gfmp.cli.options import json_option, workspace_option
+from gfmp.storage.workspace import Workspace
+
+DEFAULT_CORPUS = "demo"
+
+
+@click.command("register-vocab")
+@click.argument("name")
+@click.option(
+    "--corpus",
+    metavar="SPEC",
+    help=f"Corpus to learn from, a name in specs/corpora/ or a path. [default: {DEFAULT_CORPUS}]",
+)
+@click.option(
+    "--from",
+    "source",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Import a tokenizer.json or a vocab.txt instead of building.",
+)
+@workspace_option
+def register_vocab(
+    name: str, corpus: str | None, source: Path | None, workspace: Workspace
+) -> None:
+    """Build the vocabulary NAME (such as bpe4096 or kmer6), check it, and store it for good."""
+    from gfmp.cli.registering import register
+    from gfmp.cli.render.vocabularies import show_registered
+    from gfmp.vocabulary.store import VocabularyStore
+
+    registered = register(name, corpus, source, workspace)
+    show_registered(registered, VocabularyStore(workspace.vocabularies).get(name))
+
+
+@click.group()
+def vocab() -> None:
+    """Look at registered vocabularies."""
+
+
+@vocab.command("list")
+@json_option
+@workspace_option
+def list_(as_json: bool, workspace: Workspace) -> None:
+    """List the registered vocabularies and the recipes that can be built."""
+    from gfmp.cli.registering import listing
+    from gfmp.cli.render.vocabularies import show_listing
+
+    show_listing(listing(workspace), as_json)
+
+
+@vocab.command()
+@click.argument("name")
+@json_option
+@workspace_option
+def show(name: str, as_json: bool, workspace: Workspace) -> None:
+    """Show the numbers, the recipe and some words of the vocabulary NAME."""
+    from gfmp.cli.render.vocabularies import show_vocabulary
+    from gfmp.vocabulary.store import VocabularyStore
+
+    store = VocabularyStore(workspace.vocabularies)
+    show_vocabulary(store.get(name), store.recipe_json(name), as_json)
+
+
+@vocab.command()
+@click.argument("name")
+@click.argument("sequence")
+@json_option
+@workspace_option
+def encode(name: str, sequence: str, as_json: bool, workspace: Workspace) -> None:
+    """Encode SEQUENCE with the vocabulary NAME: tokens, ids and base offsets."""
+    from gfmp.cli.render.vocabularies import show_encoded
+    from gfmp.errors import UsageError
+    from gfmp.vocabulary.registry import FamilyRegistry
+    from gfmp.vocabulary.store import VocabularyStore
+
+    vocabulary = VocabularyStore(workspace.vocabularies).get(name)
+    if not sequence.isascii() or not sequence.isalpha():
+        raise UsageError(
+            f"{sequence[:40]!r} is not a sequence",
+            why="a sequence is letters: A C G T, lower case too; others become [UNK]",
+            fix=f"for example gfmp vocab encode {name} ACGTTGCA",
+        )
+    encoded = FamilyRegistry.discover().tokenizer(vocabulary).encode([sequence.encode("ascii")])
+    show_encoded(vocabulary, encoded, as_json)
+
+
+@vocab.command()
+@click.argument("name")
+@workspace_option
+def check(name: str, workspace: Workspace) -> None:
+    """Check NAME against the contract that every vocabulary keeps."""
+    from gfmp.cli.render.vocabularies import show_findings
+    from gfmp.vocabulary.contract import check as findings_of
+    from gfmp.vocabulary.registry import FamilyRegistry
+    from gfmp.vocabulary.store import VocabularyStore
+
+    vocabulary = VocabularyStore(workspace.vocabularies).get(name)
+    tokenizer = FamilyRegistry.discover().tokenizer(vocabulary)
+    show_findings(findings_of(vocabulary, tokenizer, seed=0))

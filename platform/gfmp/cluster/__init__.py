@@ -1,0 +1,1 @@
+"""Ray, and only here: sessions, corpus ingest, the feed's transport, training, submission."""

@@ -1,0 +1,100 @@
+"""What a worker opens to take part in a run: the plan, the corpus, the ensemble."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from gfmp.errors import CorruptArtefactError
+from gfmp.feed.feed import Feed
+from gfmp.feed.heldout import HeldOut
+from gfmp.genome.corpus import Corpus
+from gfmp.plan.values import Plan, Where
+from gfmp.storage.atomic import read_json, write_json
+from gfmp.vocabulary.ensemble import Ensemble
+from gfmp.vocabulary.registry import FamilyRegistry
+from gfmp.vocabulary.tokenizer import Tokenizer
+
+_FILE = "inputs.json"
+_PLACEMENT = "placement.json"
+
+
+@dataclass(frozen=True)
+class RunInputs:
+    """A plan with everything it names, opened and compared with it.
+
+    Attributes:
+        plan: The run's plan.
+        corpus: The corpus of `plan.what.corpus`.
+        ensemble: The ensemble of `plan.what.ensemble`.
+        tokenizers: One per vocabulary, in ensemble order.
+    """
+
+    plan: Plan
+    corpus: Corpus
+    ensemble: Ensemble
+    tokenizers: tuple[Tokenizer, ...]
+
+    @classmethod
+    def open(cls, run_folder: Path) -> RunInputs:
+        """Open the inputs a run was created with.
+
+        Raises:
+            CorruptArtefactError: the corpus or the ensemble is no longer the one of the plan.
+            MissingInputError: the corpus is gone.
+        """
+        plan = Plan.from_json(read_json(run_folder / "plan.json"))
+        if (run_folder / _PLACEMENT).exists():
+            where = TypeAdapter(Where).validate_json((run_folder / _PLACEMENT).read_bytes())
+            plan = replace(plan, where=where)
+        stored = read_json(run_folder / _FILE)
+        ensemble = Ensemble.from_json(stored["ensemble"])
+        corpus = Corpus.open(Path(str(stored["corpus_path"])))
+        _same("corpus", corpus.fingerprint, plan.what.corpus, run_folder)
+        _same("ensemble", ensemble.fingerprint, plan.what.ensemble, run_folder)
+        families = FamilyRegistry.discover()
+        tokenizers = tuple(families.tokenizer(v) for v in ensemble.vocabularies)
+        return cls(plan, corpus, ensemble, tokenizers)
+
+    @staticmethod
+    def save(run_folder: Path, corpus: Corpus, ensemble: Ensemble, job_path: Path) -> None:
+        """Store in the run what `open` needs beside the plan, and which file it was asked by."""
+        write_json(
+            run_folder / _FILE,
+            {
+                "format_version": 1,
+                "corpus_path": str(corpus.path),
+                "job_path": str(job_path.resolve()),
+                "ensemble": ensemble.to_json(),
+            },
+        )
+
+    @staticmethod
+    def place(run_folder: Path, where: Where) -> None:
+        """Store the placement of the segment that starts now; `plan.json` keeps the first one."""
+        write_json(run_folder / _PLACEMENT, TypeAdapter(Where).dump_python(where, mode="json"))
+
+    @staticmethod
+    def job_path(run_folder: Path) -> Path:
+        """Return the job file the run was submitted with; it may have changed since."""
+        return Path(str(read_json(run_folder / _FILE)["job_path"]))
+
+    def feed(self) -> Feed:
+        """Return the training feed."""
+        return Feed(self.plan.what.feed, self.corpus, self.ensemble, self.tokenizers)
+
+    def heldout(self) -> HeldOut:
+        """Return the held-out windows."""
+        return HeldOut(self.plan.what.feed, self.corpus, self.ensemble, self.tokenizers)
+
+
+def _same(noun: str, found: str, planned: str, run_folder: Path) -> None:
+    if found != planned:
+        raise CorruptArtefactError(
+            f"the {noun} has fingerprint {found[:12]}",
+            where=str(run_folder),
+            why=f"the run was planned with {planned[:12]}",
+            fix=f"restore that {noun}, or start a new run",
+        )

@@ -1,0 +1,165 @@
+"""`gfmp submit`: build what is missing, create or resume the run, train, tell how it went."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+
+from gfmp.cluster.build import Builder, Say
+from gfmp.cluster.inputs import RunInputs
+from gfmp.cluster.mirror import mirrored
+from gfmp.cluster.session import ray_session
+from gfmp.cluster.train import TrainingJob, fit
+from gfmp.cluster.watch import Console, StopSignal, follow, interruption
+from gfmp.errors import ExistsError, GfmpError, InterruptedRunError, SpecError
+from gfmp.ledger.header import NewRun
+from gfmp.ledger.run import Run
+from gfmp.ledger.status import Status
+from gfmp.ledger.store import RunStore
+from gfmp.plan.resolve import resolve
+from gfmp.plan.survey import survey
+from gfmp.plan.values import Plan, Where
+from gfmp.spec.load import validate
+from gfmp.spec.pretrain import PretrainSpec
+from gfmp.storage.documents import Document
+from gfmp.storage.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A checked job file on its way to becoming a run.
+
+    Attributes:
+        spec: The job.
+        document: The YAML it came from, with `--set` applied.
+        workspace: Where everything goes.
+        command_line: How gfmp was called.
+    """
+
+    spec: PretrainSpec
+    document: Document
+    workspace: Workspace
+    command_line: tuple[str, ...]
+
+
+def start(submission: Submission, console: Console) -> Run:
+    """Run a new job to its end and return its run.
+
+    Raises:
+        GfmpError: see `_drive`; building can fail with data, vocabulary and storage errors.
+    """
+    surveyed = survey(submission.spec, submission.document.path, submission.workspace)
+    planned = resolve(submission.spec, surveyed.known)
+    with ray_session(planned.where.workers):
+        plan, run = _prepared(submission, console.say)
+        return _drive(run, plan, submission.workspace, console)
+
+
+def _prepared(submission: Submission, say: Say) -> tuple[Plan, Run]:
+    """Build what is missing, then plan again with measured numbers and create the run."""
+    spec, workspace = submission.spec, submission.workspace
+    builder = Builder(workspace, say)
+    before = survey(spec, submission.document.path, workspace)
+    corpus = builder.corpus(before.corpus, in_session=True)
+    for recipe in before.recipes:
+        # Nobody waits for the names: whoever registers first wins, with the same content.
+        builder.vocabulary(recipe, lambda: corpus)
+    after = survey(spec, submission.document.path, workspace)
+    assert after.ensemble is not None, "every vocabulary was registered"
+    plan = resolve(spec, after.known)
+    assert plan.complete, "everything was built"
+    run = RunStore(workspace).create(
+        NewRun(
+            name=spec.name,
+            kind=spec.kind,
+            seed=spec.seed,
+            what_fingerprint=plan.what.fingerprint,
+            spec=submission.document.path.read_bytes(),
+            plan=plan.to_json(),
+            command_line=submission.command_line,
+        )
+    )
+    RunInputs.save(run.path, corpus, after.ensemble, submission.document.path)
+    return plan, run
+
+
+def resume(run: Run, where: Where | None, workspace: Workspace, console: Console) -> Run:
+    """Continue an interrupted or failed run at the exact next sample.
+
+    Args:
+        run: The run.
+        where: Another placement (more or fewer workers), or None for the old one.
+        workspace: The workspace of the run.
+        console: Shows progress.
+
+    Raises:
+        ExistsError: the run is finished.
+        GfmpError: see `_drive`.
+    """
+    if run.status() is Status.FINISHED:
+        raise ExistsError(
+            f"run {run.id} is finished",
+            where=str(run.path),
+            why="a finished run is never changed",
+            fix="submit its job again for a new run, with more steps if that is what you want",
+        )
+    plan = run.plan() if where is None else replace(run.plan(), where=where)
+    with ray_session(plan.where.workers):
+        return _drive(run, plan, workspace, console)
+
+
+def new_where(run: Run, document: Document, workspace: Workspace) -> Where:
+    """Plan the placement of a run again from its (changed) spec.
+
+    Raises:
+        SpecError: the change would train another model.
+    """
+    spec = validate(document, PretrainSpec)
+    plan = resolve(spec, survey(spec, document.path, workspace).known, document.where)
+    if plan.what.fingerprint != run.header.what_fingerprint:
+        raise SpecError(
+            f"the changes make another model (identity {plan.what.fingerprint[:12]})",
+            where=run.id,
+            why="a resume may change only `compute` and `checkpoint`",
+            fix="submit the changed job as a new run",
+        )
+    return plan.where
+
+
+def _drive(run: Run, plan: Plan, workspace: Workspace, console: Console) -> Run:
+    """Own the run and train it until it finishes, fails or is asked to stop.
+
+    Raises:
+        LockedError: another process drives it.
+        TrainingError: it failed for good; the last checkpoint stays.
+        InterruptedRunError: it was stopped and can be resumed.
+    """
+    began = time.monotonic()
+    with run.own(), mirrored(run, workspace), run.open_writer("driver") as ledger:
+        RunInputs.place(run.path, plan.where)
+        ledger.append(
+            "started",
+            {
+                "segment": ledger.segment,
+                "workers": plan.where.workers,
+                "engine": plan.where.engine,
+                "from_step": run.last_step(),
+            },
+        )
+        try:
+            with StopSignal(run) as signals:
+                job = TrainingJob(run.path, run.id, plan.where, ledger.segment)
+                fit(job, lambda done: follow(run, console, done))
+        except InterruptedRunError:
+            ledger.append("interrupted", {"step": run.last_step(), "signal": signals.name})
+            raise
+        except GfmpError as fault:
+            ledger.append("failed", {"error": str(fault), "code": fault.code})
+            raise
+        outcome = run.events("outcome")[-1].fields
+        if outcome["status"] == "interrupted":
+            ledger.append("interrupted", {"step": outcome["step"], "signal": signals.name})
+            raise interruption(run, signals.name)
+        seconds = round(time.monotonic() - began, 3)
+        ledger.append("finished", {"step": outcome["step"], "seconds": seconds})
+    return run

@@ -1,0 +1,82 @@
+"""The driver's eyes and ears while workers train: progress from the ledger, signals to it."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from types import FrameType, TracebackType
+from typing import Protocol, Self
+
+from gfmp.errors import InterruptedRunError, TerminatedRunError
+from gfmp.ledger.events import Event
+from gfmp.ledger.reader import Follower
+from gfmp.ledger.run import Run
+
+_POLL_SECONDS = 0.2
+
+
+class Console(Protocol):
+    """Where a person reads how a run goes; the `cli` room draws it."""
+
+    def say(self, line: str) -> None:
+        """Show one line that stays."""
+        ...
+
+    def event(self, event: Event) -> None:
+        """Show what happened in the run."""
+        ...
+
+
+def interruption(run: Run, name: str) -> InterruptedRunError:
+    """Return the error that ends a stopped run: SIGTERM exits 143, all others 130."""
+    kind = TerminatedRunError if name == "SIGTERM" else InterruptedRunError
+    return kind(
+        f"run {run.id} was stopped ({name}) at step {run.last_step()}",
+        where=str(run.path),
+        why="its state is committed",
+        fix=run.resume_command,
+    )
+
+
+class StopSignal:
+    """While active, the first SIGINT or SIGTERM asks the run to commit; the second ends it now.
+
+    Install it after Ray has started, which sets handlers of its own.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self.name = "stop request"
+        self._run = run
+        self._asked = False
+        self._previous: dict[int, object] = {}
+
+    def __enter__(self) -> Self:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._previous[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]  # what signal() gave us
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        self.name = signal.Signals(number).name
+        if self._asked:
+            raise interruption(self._run, f"{self.name}, twice")
+        self._asked = True
+        self._run.request_stop()
+
+
+def follow(run: Run, console: Console, done: threading.Event) -> None:
+    """Show the run's new events until `done` is set, and those that came just before it."""
+    follower = Follower(run.ledger_path)
+    ended = False
+    while not ended:
+        ended = done.wait(_POLL_SECONDS)
+        for event in follower.poll():
+            console.event(event)
