@@ -46,7 +46,7 @@ def found(scene: Path, group: Group) -> Found:
     results: dict[tuple[str, int], dict[str, Any]] = {}
     alone: dict[str, Any] = scenario(scene, list(ENGINES), group)  # type: ignore[arg-type]
     results |= {(engine, 1): result for engine, result in alone.items()}
-    for size, engines in ((2, ENGINES), (4, ("ddp", "zero2"))):
+    for size, engines in ((2, ENGINES), (4, ("ddp",))):
         launch(size, [script, str(scene), ",".join(engines)])
         several: dict[str, Any] = read_json(scene / f"found-{size}.json")
         results |= {(engine, size): result for engine, result in several.items()}

@@ -124,7 +124,8 @@ def _same_numbers(found: list[dict[str, object]], expected: list[dict[str, objec
 
 def test_stopping_before_the_first_step_commits_nothing(world: World, tmp_path: Path) -> None:
     outcome = train(world.job(world.plan(Shape()), tmp_path, Events(stop_after=0)))
-    assert outcome.step == 0 or outcome.status == "interrupted"
+    assert (outcome.status, outcome.step) == ("interrupted", 0)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_finished_run_only_reports_again(

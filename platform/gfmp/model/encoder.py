@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from gfmp.model.attention import Attention
+from gfmp.model.feedforward import GatedFeedForward
 from gfmp.model.layers import Embedding, LayerNorm, Linear
 from gfmp.model.tokens import Packing
 from gfmp.spec.model import Architecture
@@ -22,21 +22,19 @@ class Block(nn.Module):
         qkv: Projection D -> 3 D.
         out: Projection D -> D after attention.
         attention_norm: LayerNorm after the first residual.
-        gated: Projection D -> 2 I without bias; the first half passes GELU and gates the second.
-        down: Projection I -> D.
+        feed_forward: GEGLU over the intermediate size.
         output_norm: LayerNorm after the second residual.
     """
 
     def __init__(self, architecture: Architecture, attention: Attention) -> None:
         super().__init__()
-        width, inner = architecture.width, architecture.intermediate
+        width = architecture.width
         self._attention = attention
         self._num_heads = architecture.heads
         self.qkv = Linear(width, 3 * width)
         self.out = Linear(width, width)
         self.attention_norm = LayerNorm(width)
-        self.gated = Linear(width, 2 * inner, bias=False)
-        self.down = Linear(inner, width)
+        self.feed_forward = GatedFeedForward(width, architecture.intermediate)
         self.output_norm = LayerNorm(width)
 
     def forward(self, hidden_TD: Tensor, packing: Packing) -> Tensor:
@@ -46,8 +44,7 @@ class Block(nn.Module):
         qkv = self.qkv(hidden_TD).view(num_tokens, 3, self._num_heads, head_width)
         mixed = self.out(self._attention(qkv, packing))
         hidden_TD = self.attention_norm(hidden_TD + mixed)
-        gate, value = self.gated(hidden_TD).chunk(2, dim=-1)
-        output: Tensor = self.output_norm(hidden_TD + self.down(functional.gelu(gate) * value))
+        output: Tensor = self.output_norm(hidden_TD + self.feed_forward(hidden_TD))
         return output
 
 

@@ -65,15 +65,15 @@ def to_tensors(batch: TokenBatch, softmax: SoftmaxRows, device: torch.device) ->
     assert labels.size == 0 or labels.min() >= 0, "a target is a word of its row's vocabulary"
     counts = np.bincount(vocabulary, minlength=len(softmax.rows))
 
-    def moved(values: NDArray[np.integer]) -> Tensor:
+    def _moved(values: NDArray[np.integer]) -> Tensor:
         tensor = torch.from_numpy(values.astype(np.int64))
         return tensor.to(device, non_blocking=True)
 
     lengths = tuple(np.diff(batch.cu_seqlens).tolist())
     return TokenTensors(
-        ids_T=moved(batch.ids),
+        ids_T=_moved(batch.ids),
         packing=Packing.of(lengths, device),
-        positions_M=moved(batch.positions[order]),
-        labels_M=moved(labels),
+        positions_M=_moved(batch.positions[order]),
+        labels_M=_moved(labels),
         counts=tuple(counts.tolist()),
     )

@@ -103,7 +103,7 @@ class VocabularyReport:
         targets, bases = total[TARGETS], total[HIDDEN]
         drawn = resampled(table, seed)
 
-        def difference(model: int, baseline: int, per: int) -> Difference:
+        def _difference(model: int, baseline: int, per: int) -> Difference:
             value = (total[model] - total[baseline]) / total[per]
             replicates = (drawn[:, model] - drawn[:, baseline]) / drawn[:, per]
             low, high = np.percentile(replicates, _INTERVAL)
@@ -118,9 +118,9 @@ class VocabularyReport:
             bits_per_base=float(total[BITS] / bases),
             order0_bits=float(total[ORDER0] / bases),
             order5_bits=float(total[ORDER5] / bases),
-            loss_minus_unigram=difference(NATS, UNIGRAM, TARGETS),
-            bits_minus_order0=difference(BITS, ORDER0, HIDDEN),
-            bits_minus_order5=difference(BITS, ORDER5, HIDDEN),
+            loss_minus_unigram=_difference(NATS, UNIGRAM, TARGETS),
+            bits_minus_order0=_difference(BITS, ORDER0, HIDDEN),
+            bits_minus_order5=_difference(BITS, ORDER5, HIDDEN),
             windows=len(table),
             targets=int(targets),
             hidden_bases=int(bases),

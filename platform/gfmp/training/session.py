@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
@@ -27,8 +26,6 @@ from gfmp.training.restore import restore
 from gfmp.training.retention import prune
 from gfmp.training.schedule import learning_rate
 from gfmp.training.step import ORDER_START, Agreement, Stepper, StepResult, advance, agree
-
-log = logging.getLogger(__name__)
 
 
 class Session:

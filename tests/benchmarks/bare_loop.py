@@ -1,0 +1,60 @@
+"""The same model, batches, ranks and threads in a bare PyTorch loop, started by torchrun.
+
+It keeps every batch of the measured steps in memory and does nothing but train: no feed, no
+ledger, no checks, no checkpoints. Rank 0 prints one JSON line.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import sys
+import time
+from pathlib import Path
+
+import torch
+from torch import distributed
+from torch.nn.parallel import DistributedDataParallel
+
+from gfmp.cluster.inputs import RunInputs
+from gfmp.model.masked import build
+from gfmp.training.batches import SoftmaxRows, to_tensors
+from gfmp.training.engine import make_adamw
+
+
+def main(run_folder: Path, first: int, last: int) -> None:
+    """Time steps `first` to `last - 1` of the run in `run_folder`."""
+    distributed.init_process_group("gloo")
+    rank, world = distributed.get_rank(), distributed.get_world_size()
+    inputs = RunInputs.open(run_folder)
+    what, where = inputs.plan.what, inputs.plan.where
+    torch.set_num_threads(where.threads_per_worker)
+    feed = inputs.feed()
+    batches = [feed.step(step, rank, world, where.accumulation) for step in range(first, last)]
+    rows = SoftmaxRows.of(inputs.ensemble, what.feed.masking)
+    size = inputs.ensemble.size
+    model = build(what.architecture, size, rows.tensors(), what.precision, what.feed.seed)
+    parallel = DistributedDataParallel(model)
+    optimiser = make_adamw(model, what.optimiser)
+    speeds = []
+    for own in batches:
+        began = time.perf_counter()
+        targets = sum(batch.num_targets for batch in own)
+        for batch in own:
+            sums = parallel(to_tensors(batch, rows, torch.device("cpu")))
+            (sum(part[0] for part in sums) / targets).backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), what.optimiser.clip_norm)
+        optimiser.step()
+        optimiser.zero_grad()
+        tokens = torch.tensor(sum(batch.num_tokens for batch in own))
+        distributed.all_reduce(tokens)
+        speeds.append(int(tokens) / (time.perf_counter() - began))
+    if rank == 0:
+        sys.stdout.write(json.dumps({"tokens_per_second": statistics.median(speeds)}) + "\n")
+    distributed.destroy_process_group()
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))

@@ -1,0 +1,131 @@
+"""Noise goes to files, signals to the ledger, final faults survive a restart."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from gfmp.cluster.noise import redirected
+from gfmp.cluster.session import check_address
+from gfmp.cluster.watch import StopSignal, follow, interruption
+from gfmp.cluster.worker import final_fault, remember_fault
+from gfmp.errors import (
+    DataError,
+    InterruptedRunError,
+    Problem,
+    ServiceError,
+    TerminatedRunError,
+    TrainingError,
+)
+from gfmp.ledger.events import Event
+from gfmp.ledger.header import NewRun
+from gfmp.ledger.run import Run
+from gfmp.ledger.store import RunStore
+from gfmp.storage.workspace import Workspace
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    new = NewRun("demo", "pretrain", 0, "0" * 64, b"kind: pretrain\n", {}, ("gfmp",))
+    return RunStore(Workspace(tmp_path)).create(new)
+
+
+def test_prints_of_child_processes_go_to_the_log(tmp_path: Path) -> None:
+    script = (
+        "import sys, subprocess; from pathlib import Path; "
+        "from gfmp.cluster.noise import redirected\n"
+        f"with redirected(Path({str(tmp_path / 'log')!r})) as console:\n"
+        "    print('python noise'); subprocess.run(['echo', 'C noise']); console.write('seen\\n')\n"
+        "print('after')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert (done.stdout, done.stderr) == ("after\n", "seen\n")
+    logged = (tmp_path / "log").read_text()
+    assert "python noise" in logged
+    assert "C noise" in logged
+
+
+def test_descriptors_come_back_after_an_error(tmp_path: Path) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(RuntimeError), redirected(tmp_path / "log"):
+        raise RuntimeError
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:9", "ray://127.0.0.1:9", "nonsense"])
+def test_a_dead_address_is_an_error(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    with pytest.raises(ServiceError, match=address):
+        check_address()
+
+
+@pytest.mark.parametrize("address", ["", "local", "auto"])
+def test_local_addresses_are_left_to_ray(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    check_address()
+
+
+def test_a_final_fault_is_rebuilt_in_its_segment_only(tmp_path: Path) -> None:
+    fault = DataError.of([Problem("one", "f:1"), Problem("two", "f:2")])
+    remember_fault(tmp_path, "3", fault)
+    found = final_fault(tmp_path, "3")
+    assert isinstance(found, DataError)
+    assert found.problems == fault.problems
+    assert final_fault(tmp_path, "4") is None
+
+
+def test_the_first_signal_asks_and_the_second_ends(run: Run) -> None:
+    handler = signal.getsignal(signal.SIGTERM)
+    with StopSignal(run) as signals:
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert run.stop_requested()
+        assert signals.name == "SIGTERM"
+        with pytest.raises(InterruptedRunError, match="twice"):
+            os.kill(os.getpid(), signal.SIGINT)
+    assert signal.getsignal(signal.SIGTERM) is handler
+
+
+def test_interruptions_exit_as_the_shell_expects(run: Run) -> None:
+    assert isinstance(interruption(run, "SIGTERM"), TerminatedRunError)
+    assert interruption(run, "SIGTERM").exit_status == 143
+    assert interruption(run, "SIGINT").exit_status == 130
+    assert run.id in interruption(run, "SIGINT").problems[0].fix
+
+
+class _Seen:
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def say(self, line: str) -> None:
+        raise AssertionError(line)
+
+    def event(self, event: Event) -> None:
+        self.events.append(event)
+
+
+def test_events_written_just_before_the_end_are_shown(run: Run) -> None:
+    done, seen = threading.Event(), _Seen()
+    with run.open_writer("driver") as writer:
+        writer.append("started", {"segment": 0})
+        watcher = threading.Thread(target=follow, args=(run, seen, done))
+        watcher.start()
+        writer.append("finished", {"step": 1})
+        done.set()
+        watcher.join()
+    assert [event.kind for event in seen.events] == ["started", "finished"]
+
+
+def test_errors_cross_process_borders_whole() -> None:
+    import pickle
+
+    fault = TrainingError.of([Problem("loss nan", "step 7", "rule", "fix")])
+    again = pickle.loads(pickle.dumps(fault))
+    assert (type(again), again.problems) == (TrainingError, fault.problems)
