@@ -18,9 +18,11 @@ from torch import distributed
 from torch.nn.parallel import DistributedDataParallel
 
 from gfmp.cluster.inputs import RunInputs
+from gfmp.model.initialise import spell
 from gfmp.model.masked import build
 from gfmp.training.batches import SoftmaxRows, to_tensors
 from gfmp.training.engine import make_adamw
+from gfmp.training.hardware import flushed_denormals
 
 
 def main(run_folder: Path, first: int, last: int) -> None:
@@ -35,6 +37,7 @@ def main(run_folder: Path, first: int, last: int) -> None:
     rows = SoftmaxRows.of(inputs.ensemble, what.feed.masking)
     size = inputs.ensemble.size
     model = build(what.architecture, size, rows.tensors(), what.precision, what.feed.seed)
+    spell(model.encoder.embedding.weight, inputs.ensemble.tokens, what.feed.seed)
     parallel = DistributedDataParallel(model)
     optimiser = make_adamw(model, what.optimiser)
     speeds = []
@@ -57,4 +60,5 @@ def main(run_folder: Path, first: int, last: int) -> None:
 
 if __name__ == "__main__":
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
+    with flushed_denormals():
+        main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from gfmp.cluster.feed import BURST_STEPS, bursts
 from gfmp.cluster.noise import redirected
 from gfmp.cluster.session import check_address
 from gfmp.cluster.watch import StopSignal, follow, interruption
@@ -129,3 +130,10 @@ def test_errors_cross_process_borders_whole() -> None:
     fault = TrainingError.of([Problem("loss nan", "step 7", "rule", "fix")])
     again = pickle.loads(pickle.dumps(fault))
     assert (type(again), again.problems) == (TrainingError, fault.problems)
+
+
+@pytest.mark.parametrize(("first", "steps"), [(0, 1), (0, 8), (0, 200), (37, 200), (200, 200)])
+def test_bursts_cover_every_step_once(first: int, steps: int) -> None:
+    cut = list(bursts(first, steps))
+    assert [s for a, b in cut for s in range(a, b)] == list(range(first, steps))
+    assert all(b - a <= BURST_STEPS for a, b in cut)

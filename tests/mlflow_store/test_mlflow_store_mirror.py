@@ -68,7 +68,7 @@ def finished(run: Run, compute: Compute) -> Run:
         compute(run, range(1, 13), 0)
         with run.open_writer("rank0") as rank0:
             checks = [{"name": "loss fell", "passed": True, "last": 0.75}]
-            rank0.append("report", {"step": 12, "final_loss": 0.75, "checks": checks})
+            rank0.append("report", {"step": 12, "report/final_loss": 0.75, "checks": checks})
         driver.append("finished", {"step": 12, "seconds": 60.0})
     return run
 
@@ -103,7 +103,7 @@ def test_the_artifacts_are_copies_of_the_files_of_the_run(
     assert names >= {"spec.yaml", "plan.json", "environment.json", "report.json", "report.md"}
     assert names >= {f"figures/{n}.png" for n in ("overview", "loss", "heldout", "throughput")}
     assert (folder / "spec.yaml").read_bytes() == finished.spec_path.read_bytes()
-    assert json.loads((folder / "report.json").read_text())["final_loss"] == 0.75
+    assert json.loads((folder / "report.json").read_text())["report/final_loss"] == 0.75
     assert "| loss fell | passed | last 0.75 |" in (folder / "report.md").read_text()
 
 

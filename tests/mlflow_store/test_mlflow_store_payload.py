@@ -67,7 +67,7 @@ def test_a_flood_of_such_numbers_is_counted() -> None:
 
 
 def test_a_report_gives_one_number_each_at_its_step() -> None:
-    fields = {"step": 9, "loss": 1, "note": "x", "checks": [], "good": True, "bad": math.nan}
+    fields = {"step": 9, "report/loss": 1, "checks": [], "good": True, "report/bad": math.nan}
     curves = payload.report_curves(Event(0, 5.0, 0, "rank0", "report", fields))
     assert curves["report/loss"] == (Point(9, 1.0, 5.0),)
     assert set(curves) == {"report/loss", "report/bad"}

@@ -70,7 +70,7 @@ def test_bf16_adds_a_copy_of_the_weights_and_keeps_fp32_states() -> None:
 
 
 def test_the_bucket_is_no_larger_than_the_model() -> None:
-    assert bucket_elements(1000) == 1000
+    assert bucket_elements(1000) == bucket_elements(999) == 1000
     assert bucket_elements(10**9) == 50 * MILLION
 
 

@@ -91,7 +91,7 @@ def _start(job: Path, assignments: tuple[str, ...], workspace: Workspace) -> Non
     with shown(workspace, planned.what.steps) as console:
         from gfmp.cluster.submit import Submission, start
 
-        run = start(Submission(spec, document, workspace, tuple(sys.argv)), console)
+        run = start(Submission(spec, document, planned, workspace, tuple(sys.argv)), console)
         console.finished(run)
 
 

@@ -32,12 +32,14 @@ class Submission:
     Attributes:
         spec: The job.
         document: The YAML it came from, with `--set` applied.
+        plan: What it would do now; numbers of what is not built yet are bounds.
         workspace: Where everything goes.
         command_line: How gfmp was called.
     """
 
     spec: PretrainSpec
     document: Document
+    plan: Plan
     workspace: Workspace
     command_line: tuple[str, ...]
 
@@ -48,9 +50,7 @@ def start(submission: Submission, console: Console) -> Run:
     Raises:
         GfmpError: see `_drive`; building can fail with data, vocabulary and storage errors.
     """
-    surveyed = survey(submission.spec, submission.document.path, submission.workspace)
-    planned = resolve(submission.spec, surveyed.known)
-    with ray_session(planned.where.workers):
+    with ray_session(submission.plan.where.workers):
         plan, run = _prepared(submission, console.say)
         return _drive(run, plan, submission.workspace, console)
 
@@ -66,7 +66,7 @@ def _prepared(submission: Submission, say: Say) -> tuple[Plan, Run]:
         builder.vocabulary(recipe, lambda: corpus)
     after = survey(spec, submission.document.path, workspace)
     assert after.ensemble is not None, "every vocabulary was registered"
-    plan = resolve(spec, after.known)
+    plan = resolve(spec, after.known, submission.document.where)
     assert plan.complete, "everything was built"
     run = RunStore(workspace).create(
         NewRun(

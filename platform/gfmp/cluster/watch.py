@@ -29,7 +29,7 @@ class Console(Protocol):
 
 def interruption(run: Run, name: str) -> InterruptedRunError:
     """Return the error that ends a stopped run: SIGTERM exits 143, all others 130."""
-    kind = TerminatedRunError if name == "SIGTERM" else InterruptedRunError
+    kind = TerminatedRunError if name.startswith("SIGTERM") else InterruptedRunError
     return kind(
         f"run {run.id} was stopped ({name}) at step {run.last_step()}",
         where=str(run.path),

@@ -145,11 +145,11 @@ def split_nonfinite(
 
 
 def report_curves(report: Event) -> dict[str, tuple[Point, ...]]:
-    """Return the numbers of a report as curves of one point, `report/<name>`."""
+    """Return the numbers of a report as curves of one point, under the names they have."""
     step = report.fields.get("step")
     at = step if isinstance(step, int) else 0
     return {
-        f"report/{name}": (Point(at, float(value), report.time),)
+        name: (Point(at, float(value), report.time),)
         for name, value in report.fields.items()
         if isinstance(value, (int, float)) and not isinstance(value, bool) and name != "step"
     }

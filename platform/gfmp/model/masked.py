@@ -84,5 +84,5 @@ def build(
 ) -> MaskedLanguageModel:
     """Return an initialised model on the CPU; weights are a function of `seed` and names only."""
     model = MaskedLanguageModel(architecture, num_rows, rows, precision)
-    initialise(model, seed)
+    initialise(model, seed, architecture.width)
     return model

@@ -45,8 +45,11 @@ class ModelStates:
 
 
 def bucket_elements(parameters: int) -> int:
-    """Return the size of DeepSpeed's gradient bucket: the model, 50 M elements at most."""
-    return min(parameters, _BUCKET_ELEMENTS)
+    """Return the size of DeepSpeed's gradient bucket: the model, 50 M elements at most.
+
+    It is even, because DeepSpeed asserts that.
+    """
+    return min(parameters + parameters % 2, _BUCKET_ELEMENTS)
 
 
 def model_states(

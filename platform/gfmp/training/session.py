@@ -10,6 +10,7 @@ from dataclasses import asdict
 import torch
 
 from gfmp.feed.batch import TokenBatch
+from gfmp.model.initialise import spell
 from gfmp.model.masked import build
 from gfmp.plan.flops import training_flops
 from gfmp.training.baselines import Baselines
@@ -44,6 +45,7 @@ class Session:
         model = build(
             what.architecture, job.ensemble.size, softmax.tensors(), what.precision, what.feed.seed
         )
+        spell(model.encoder.embedding.weight, job.ensemble.tokens, what.feed.seed)
         self.job = job
         self.group = group
         self.engine: Engine = build_engine(job.plan, model, group)

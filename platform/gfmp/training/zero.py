@@ -36,7 +36,6 @@ def zero_engine(plan: Plan, model: MaskedLanguageModel, group: Group) -> ZeroEng
     if stage == 0:
         # Without ZeRO, DeepSpeed clips and steps whatever the norm is; `ZeroEngine` does it.
         config["gradient_clipping"] = 0.0
-    _align_buckets(config)
     if stage == 3:
         # The head reads the embedding table, which belongs to another module.
         deepspeed.zero.register_external_parameter(model.head, model.encoder.embedding.weight)
@@ -47,14 +46,6 @@ def zero_engine(plan: Plan, model: MaskedLanguageModel, group: Group) -> ZeroEng
         dist_init_required=False,
     )
     return ZeroEngine(wrapped, stage, plan.what.optimiser.clip_norm, group)
-
-
-def _align_buckets(config: dict[str, object]) -> None:
-    """Round bucket sizes up to what DeepSpeed asserts: a multiple of two elements."""
-    zero = config["zero_optimization"]
-    assert isinstance(zero, dict), "the plan writes a ZeRO block"
-    for name in ("reduce_bucket_size", "allgather_bucket_size"):
-        zero[name] += zero[name] % 2
 
 
 def load_deepspeed(device_type: str) -> Any:
