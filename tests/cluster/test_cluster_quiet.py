@@ -55,10 +55,10 @@ def test_prints_of_child_processes_go_to_the_log(tmp_path: Path) -> None:
 
 
 def test_descriptors_come_back_after_an_error(tmp_path: Path) -> None:
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(list(Path("/proc/self/fd").iterdir()))
     with pytest.raises(RuntimeError), redirected(tmp_path / "log"):
         raise RuntimeError
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:9", "ray://127.0.0.1:9", "nonsense"])

@@ -9,7 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gfmp.errors import MissingInputError, SpecError
-from gfmp.storage.documents import did_you_mean, leaves, load_document, parse_document
+from gfmp.storage.documents import (
+    did_you_mean,
+    document_text,
+    leaves,
+    load_document,
+    parse_document,
+)
 
 FILE = Path("job.yaml")
 
@@ -85,6 +91,12 @@ def test_any_text_is_a_document_or_a_spec_error(text: str) -> None:
         assert fault.problems[0].where.startswith("job.yaml:")
     else:
         assert isinstance(value, dict)
+
+
+def test_a_written_document_reads_as_the_same_value() -> None:
+    text = "a: 0.0001\nb: 'no'\nc: [1, 2.5, true, null, '1e-4']\nd: {e: '3', f: 'x: y'}\n"
+    document = parse_document(text, FILE)
+    assert parse_document(document_text(document), FILE).value == document.value
 
 
 def test_leaves_and_hints() -> None:

@@ -41,7 +41,8 @@ class LiveConsole:
 
     def say(self, line: str) -> None:
         """Show one line that stays, with the seconds since the start."""
-        self._rich.print(f"[{time.monotonic() - self._began:6.1f} s] {line}", markup=False)
+        text = f"[{time.monotonic() - self._began:6.1f} s] {line}"
+        self._rich.print(text, markup=False, soft_wrap=True)
 
     def event(self, event: Event) -> None:
         """Show an event of the run in the form that suits its kind."""

@@ -68,8 +68,6 @@ def _build(recipe: Recipe, workspace: Workspace) -> Registered:
 
     with shown(workspace) as console:
         builder = Builder(workspace, console.say)
-
-        def corpus():  # type: ignore[no-untyped-def]  # noqa: ANN202 - opened only when needed
-            return builder.corpus(find_corpus(recipe.corpus, Path.cwd(), workspace))
-
-        return builder.vocabulary(recipe, corpus)
+        return builder.vocabulary(
+            recipe, lambda: builder.corpus(find_corpus(recipe.corpus, Path.cwd(), workspace))
+        )

@@ -87,7 +87,9 @@ class RunInputs:
 
     def heldout(self) -> HeldOut:
         """Return the held-out windows."""
-        return HeldOut(self.plan.what.feed, self.corpus, self.ensemble, self.tokenizers)
+        what = self.plan.what
+        settings = replace(what.feed, masking=what.evaluation.masking(what.feed.masking))
+        return HeldOut(settings, self.corpus, self.ensemble, self.tokenizers)
 
 
 def _same(noun: str, found: str, planned: str, run_folder: Path) -> None:

@@ -21,7 +21,7 @@ from gfmp.plan.survey import survey
 from gfmp.plan.values import Plan, Where
 from gfmp.spec.load import validate
 from gfmp.spec.pretrain import PretrainSpec
-from gfmp.storage.documents import Document
+from gfmp.storage.documents import Document, document_text, parse_document
 from gfmp.storage.workspace import Workspace
 
 
@@ -74,13 +74,21 @@ def _prepared(submission: Submission, say: Say) -> tuple[Plan, Run]:
             kind=spec.kind,
             seed=spec.seed,
             what_fingerprint=plan.what.fingerprint,
-            spec=submission.document.path.read_bytes(),
+            spec=_recorded(submission.document),
             plan=plan.to_json(),
             command_line=submission.command_line,
         )
     )
     RunInputs.save(run.path, corpus, after.ensemble, submission.document.path)
     return plan, run
+
+
+def _recorded(document: Document) -> bytes:
+    """Return the job as it was read: the file itself, or its values when `--set` changed some."""
+    text = document.path.read_text(encoding="utf-8")
+    if parse_document(text, document.path).value != document.value:
+        text = document_text(document)
+    return text.encode("utf-8")
 
 
 def resume(run: Run, where: Where | None, workspace: Workspace, console: Console) -> Run:

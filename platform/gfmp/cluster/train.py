@@ -46,7 +46,7 @@ def fit(job: TrainingJob, wait: Callable[[threading.Event], None]) -> None:
     done = threading.Event()
     faults: list[BaseException] = []
 
-    def run() -> None:
+    def _run() -> None:
         try:
             _trainer(job).fit()
         except BaseException as fault:  # handed to the main thread, which raises it
@@ -56,7 +56,7 @@ def fit(job: TrainingJob, wait: Callable[[threading.Event], None]) -> None:
 
     # Ray's own SIGINT handler aborts without a checkpoint; it is installed only when `fit` runs
     # in the main thread.
-    thread = threading.Thread(target=run, name="ray-train", daemon=True)
+    thread = threading.Thread(target=_run, name="ray-train", daemon=True)
     thread.start()
     wait(done)
     thread.join()

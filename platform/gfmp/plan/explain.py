@@ -226,7 +226,7 @@ def _evaluation(sizes: Sizes) -> Iterator[Derived]:
         " times",
     )
     needed = [
-        final_windows(evaluation, sizes.spec.masking, facts, row)
+        final_windows(evaluation, evaluation.masking(sizes.spec.masking), facts, row)
         for facts, row in zip(sizes.facts, sizes.rows, strict=True)
     ]
     parts = ", ".join(f"{f.name} {n:,}" for f, n in zip(sizes.facts, needed, strict=True))

@@ -111,11 +111,20 @@ class Evaluation(Closed):
         every_steps: Steps between short evaluations; the last step is always scored in full.
         windows: Held-out windows per vocabulary in a short evaluation.
         final_hidden_bases: Hidden bases per vocabulary in the final one, at least.
+        fraction: Share of tokens hidden in them, in whole spans and always by `[MASK]`, whatever
+            the training hides, so that runs with other masking can be compared.
     """
 
     every_steps: PositiveInt = 1000
     windows: PositiveInt = 64
     final_hidden_bases: PositiveInt = 50_000
+    fraction: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.15
+
+    def masking(self, training: Masking) -> Masking:
+        """Return the law of the held-out windows; its scope is that of `training`."""
+        return Masking(
+            fraction=self.fraction, mask_fraction=1.0, random_fraction=0.0, scope=training.scope
+        )
 
 
 class Checkpointing(Closed):

@@ -9,7 +9,10 @@ from gfmp.storage.documents import did_you_mean
 
 
 def find_named(noun: str, name: str, start: Path) -> Path:
-    """Find `specs/<noun>/<name>.yaml` in `start` or one of its parents; a path is taken as it is.
+    """Find `specs/<noun>/<name>.yaml` above `start`, else above the current folder.
+
+    The current folder counts so that the job file kept in a run can be submitted again. A path
+    is taken as it is.
 
     Args:
         noun: Folder below specs/, such as `corpora`.
@@ -22,8 +25,9 @@ def find_named(noun: str, name: str, start: Path) -> Path:
     folder = start if start.is_dir() else start.parent
     if name.endswith((".yaml", ".yml")):
         return (folder / name).resolve()
-    folders = [p / "specs" / noun for p in (folder.resolve(), *folder.resolve().parents)]
-    existing = [p for p in folders if p.is_dir()]
+    starts = (folder.resolve(), Path.cwd())
+    places = [place for begin in starts for place in (begin, *begin.parents)]
+    existing = [p / "specs" / noun for p in places if (p / "specs" / noun).is_dir()]
     for candidate in existing:
         if (candidate / f"{name}.yaml").is_file():
             return candidate / f"{name}.yaml"

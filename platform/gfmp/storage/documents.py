@@ -7,6 +7,7 @@ A document is data only: one document per file, no aliases, no tags, no duplicat
 from __future__ import annotations
 
 import difflib
+import io
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -149,6 +150,7 @@ class _Builder:
         }
 
     def build(self, node: Node, key: Key) -> object:
+        """Return the value of `node`, which stands at `key`; marks and problems are collected."""
         self.marks.setdefault(key, (node.start_mark.line + 1, node.start_mark.column + 1))
         if isinstance(node, MappingNode):
             return self._mapping(node, key)
@@ -178,6 +180,13 @@ class _Builder:
             self.marks[(*key, name)] = place
             result[name] = self.build(value_node, (*key, name))
         return result
+
+
+def document_text(document: Document) -> str:
+    """Return YAML that parses to the value of `document`; comments are not part of a value."""
+    buffer = io.StringIO()
+    YAML(typ="safe", pure=True).dump(document.value, buffer)
+    return buffer.getvalue()
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

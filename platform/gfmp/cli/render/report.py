@@ -9,21 +9,18 @@ def report_lines(report: Mapping[str, object]) -> Iterator[str]:
     """Yield the lines of a held-out report: one block per vocabulary, then the checks."""
     numbers = {k: v for k, v in report.items() if isinstance(v, (int, float))}
     names = [key.split("/")[1] for key in numbers if key.endswith("/hidden_bases")]
-    yield "held-out report; differences with 95 % intervals (paired bootstrap over windows)"
+    yield "held-out report (95 % intervals of differences: paired bootstrap over windows)"
     for name in names:
         yield from _vocabulary(name, {k: numbers[f"report/{name}/{k}"] for k in _KEYS})
     checks = report.get("checks", ())
     assert isinstance(checks, (list, tuple)), "the report event lists its checks"
     for check in checks:
         verdict = "ok  " if check["passed"] else "FAIL"
-        yield (
-            f"  {verdict} {check['name']}: {check['value']:.4f} against {check['baseline']:.4f}, "
-            f"difference in [{check['low']:.4f}, {check['high']:.4f}]"
-        )
+        yield f"  {verdict}  {check['name']:<40} {check['value']:.4f} < {check['baseline']:.4f}"
 
 
 _PAIRS = (
-    ("loss (nats/token)", "loss", "unigram", "unigram_loss", "loss_minus_unigram"),
+    ("nats per token", "loss", "unigram", "unigram_loss", "loss_minus_unigram"),
     ("bits per base", "bits_per_base", "order 0", "order0_bits", "bits_minus_order0"),
     ("bits per base", "bits_per_base", "order 5", "order5_bits", "bits_minus_order5"),
 )
@@ -42,6 +39,6 @@ def _vocabulary(name: str, numbers: Mapping[str, float]) -> Iterator[str]:
     for label, model, against, baseline, gap in _PAIRS:
         low, high = numbers[f"{gap}/low"], numbers[f"{gap}/high"]
         yield (
-            f"  {label:<18}{numbers[model]:8.4f}  {against:<8}{numbers[baseline]:8.4f}  "
-            f"difference {numbers[gap]:+.4f} [{low:+.4f}, {high:+.4f}]"
+            f"  {label:<15}{numbers[model]:.4f}  {against} {numbers[baseline]:.4f}  "
+            f"difference {numbers[gap]:+.3f} [{low:+.3f}, {high:+.3f}]"
         )

@@ -1,0 +1,69 @@
+"""What the command line prints: fits the page, hides nothing, survives its own edge cases."""
+
+from __future__ import annotations
+
+import pytest
+
+from gfmp.cli.render.errors import show_error
+from gfmp.cli.render.report import report_lines
+from gfmp.cli.render.runs import event_line, step_line
+from gfmp.cli.render.text import duration, number, table, wrapped
+from gfmp.errors import Problem, SpecError
+from gfmp.ledger.events import Event
+
+
+def report(upper: float) -> dict[str, object]:
+    numbers = {"hidden_bases": 75291, "targets": 14764, "windows": 297, "accuracy": 0.011}
+    for pair in ("loss unigram_loss", "bits_per_base order0_bits", "bits_per_base order5_bits"):
+        numbers |= dict.fromkeys(pair.split(), 1.9876)
+    for gap in ("loss_minus_unigram", "bits_minus_order0", "bits_minus_order5"):
+        numbers |= {gap: -0.1, f"{gap}/low": -0.2, f"{gap}/high": upper}
+    name = "bpe4096 bits per base < order 0"
+    check = {"name": name, "value": 1.9, "baseline": 2.0, "low": -0.2, "high": upper}
+    flat = {f"report/bpe4096/{key}": value for key, value in numbers.items()}
+    return {"step": 9, **flat, "checks": [check | {"passed": upper < 0}]}
+
+
+@pytest.mark.parametrize(("upper", "verdict"), [(-0.01, "ok"), (0.01, "FAIL")])
+def test_a_report_fits_the_page_and_says_its_verdict(upper: float, verdict: str) -> None:
+    lines = list(report_lines(report(upper)))
+    assert max(map(len, lines)) <= 80
+    assert "75,291 hidden bases" in lines[1]
+    assert f"[-0.200, {upper:+.3f}]" in lines[2]
+    assert lines[-1].split()[0] == verdict
+
+
+def test_live_lines_name_every_vocabulary() -> None:
+    fields = {"step": 3, "loss": 7.5, "loss/kmer6": 7.0, "tokens_per_second": 12345.6}
+    assert step_line(Event(0, 0.0, 0, "rank0", "step", fields)) == (
+        "loss 7.5000  kmer6 7.000  12,346 tok/s"
+    )
+    rejected = {"path": "step-000000009", "reason": "a hash differs"}
+    line = event_line(Event(0, 0.0, 0, "rank0", "checkpoint_rejected", rejected))
+    assert line == "checkpoint step-000000009 rejected: a hash differs"
+    assert event_line(Event(0, 0.0, 0, "rank0", "outcome", {})) == ""
+
+
+def test_an_error_is_read_in_order(capsys: pytest.CaptureFixture[str]) -> None:
+    problems = [
+        Problem(f"message {i} " + "word " * 30, "f:1:2", "a rule", "a fix") for i in range(15)
+    ]
+    show_error(SpecError.of(problems))
+    text = capsys.readouterr().err
+    assert text.startswith("error[GFMP-C078]: message 0 word")
+    assert text.index("--> f:1:2") < text.index("why: a rule") < text.index("fix: a fix")
+    assert "... and 3 more problems" in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_numbers_and_durations() -> None:
+    assert [number(v) for v in (1234567, 0.00012345, 45678.9, "x")] == [
+        "1,234,567", "0.0001234", "45,679", "x",
+    ]  # fmt: skip
+    assert [duration(s) for s in (0, 59.6, 425, 90061)] == ["0 s", "1 min", "7 min 5 s", "1 d 1 h"]
+
+
+def test_tables_align_numbers_to_the_right(capsys: pytest.CaptureFixture[str]) -> None:
+    table(("NAME", "ROWS"), [("a", "1,000"), ("bb", "20")])
+    assert capsys.readouterr().out.splitlines() == ["NAME   ROWS", "a     1,000", "bb       20"]
+    assert wrapped("word " * 30, 4).splitlines()[1].startswith("    word")
