@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from model_samples import CPU, TINY
 
 from gfmp.model.alibi import BiasCache, slopes
@@ -52,3 +56,56 @@ def test_no_length_enters_the_model_state() -> None:
     encoder._modules["blocks"][0]._attention.bias.bias_HLL(777, CPU)  # type: ignore[index,union-attr]
     assert {name: value.shape for name, value in encoder.state_dict().items()} == before
     assert not list(encoder.buffers())
+
+
+# What `get_slopes` of the authors' repository (ofirpress/attention_with_linear_biases) returns.
+PUBLISHED = {
+    2: (0.0625, 0.00390625),
+    12: (
+        *(0.5, 0.25, 0.125, 0.0625, 0.03125, 0.015625, 0.0078125, 0.00390625),
+        *(0.7071067811865476, 0.35355339059327384, 0.17677669529663692, 0.08838834764831849),
+    ),
+    16: (
+        *(0.7071067811865476, 0.5000000000000001, 0.35355339059327384, 0.25000000000000006),
+        *(0.17677669529663692, 0.12500000000000003, 0.08838834764831849, 0.06250000000000001),
+        *(0.04419417382415925, 0.03125000000000001, 0.022097086912079626, 0.015625000000000007),
+        *(0.011048543456039816, 0.007812500000000003, 0.005524271728019908, 0.003906250000000002),
+    ),
+}
+
+
+@pytest.mark.parametrize("heads", sorted(PUBLISHED))
+def test_slopes_equal_the_published_code(heads: int) -> None:
+    assert slopes(heads) == pytest.approx(PUBLISHED[heads], rel=1e-12)
+
+
+@pytest.mark.parametrize("heads", [1, 2, 4, 8, 16, 32])
+def test_powers_of_two_are_geometric_and_end_at_two_to_the_minus_eight(heads: int) -> None:
+    values = slopes(heads)
+    assert values[-1] == pytest.approx(2.0**-8)
+    ratios = [after / before for before, after in pairwise(values)]
+    assert ratios == pytest.approx([values[0]] * (heads - 1))
+    # Twice the heads put one new slope between any two old ones.
+    assert slopes(2 * heads)[1::2] == pytest.approx(values)
+
+
+@settings(max_examples=15, deadline=None)
+@given(lengths=st.lists(st.integers(1, 60), min_size=1, max_size=6), heads=st.integers(1, 6))
+def test_what_was_asked_before_changes_no_bias(lengths: list[int], heads: int) -> None:
+    cache = BiasCache(heads)
+    for length in lengths:
+        bias = cache.bias_HLL(length, CPU)
+        assert bias.shape == (heads, length, length)
+        assert bias.dtype == torch.float32
+        assert torch.equal(bias, BiasCache(heads).bias_HLL(length, CPU))
+        assert torch.equal(bias, bias.transpose(1, 2))
+        assert not bias.diagonal(dim1=1, dim2=2).any()
+
+
+def test_a_bias_of_another_device_is_made_anew() -> None:
+    cache = BiasCache(2)
+    before = cache.bias_HLL(5, CPU).clone()
+    assert cache.bias_HLL(3, torch.device("meta")).device.type == "meta"
+    after = cache.bias_HLL(5, CPU)
+    assert after.device == CPU
+    assert torch.equal(after, before)

@@ -11,7 +11,13 @@ from model_samples import CPU
 from torch import Tensor
 
 from gfmp.model.alibi import BiasCache, slopes
-from gfmp.model.attention import Attention, Kernel, Padded, PerSequence, choose_kernel
+from gfmp.model.attention import (
+    Attention,
+    Kernel,
+    Padded,
+    PerSequence,
+    choose_kernel,
+)
 from gfmp.model.tokens import Packing
 
 HEADS, WIDTH = 3, 8
@@ -88,3 +94,54 @@ def test_packing_counts_offsets() -> None:
     assert packing.cu_seqlens.tolist() == [0, 3, 4, 9]
     assert packing.cu_seqlens.dtype == torch.int32
     assert packing.longest == 5
+
+
+@pytest.mark.parametrize("kernel", [PerSequence, Padded])
+def test_a_lone_token_keeps_its_own_value(kernel: type[Kernel]) -> None:
+    made: Kernel = kernel(BiasCache(HEADS))  # type: ignore[call-arg,arg-type]
+    qkv = draw((1, 1, 1))
+    mixed = made(qkv, Packing.of((1, 1, 1), CPU))
+    torch.testing.assert_close(mixed, qkv[:, 2].flatten(1))
+
+
+@pytest.mark.parametrize("kernel", [PerSequence, Padded])
+@pytest.mark.parametrize("lengths", [(1,), (2, 1), (127,), (65, 1, 33)])
+def test_odd_lengths_equal_the_naive_formula_and_its_gradient(
+    kernel: type[Kernel], lengths: tuple[int, ...]
+) -> None:
+    made: Kernel = kernel(BiasCache(HEADS))  # type: ignore[call-arg,arg-type]
+    found = []
+    for attend in (
+        lambda qkv: made(qkv, Packing.of(lengths, CPU)),
+        lambda qkv: naive(qkv, lengths),
+    ):
+        qkv = draw(lengths).requires_grad_()
+        mixed = attend(qkv)
+        (mixed * torch.linspace(-1, 1, mixed.numel()).view_as(mixed)).sum().backward()
+        assert qkv.grad is not None
+        found.append((mixed.detach(), qkv.grad))
+    for ours, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("kernel", [PerSequence, Padded])
+@settings(max_examples=8, deadline=None)
+@given(lengths=st.lists(st.integers(1, 30), min_size=1, max_size=4))
+def test_weights_sum_to_one(kernel: type[Kernel], lengths: list[int]) -> None:
+    made: Kernel = kernel(BiasCache(HEADS))  # type: ignore[call-arg,arg-type]
+    qkv = draw(tuple(lengths))
+    starts = torch.tensor(lengths).cumsum(0) - torch.tensor(lengths)
+    # Every sequence has one value at all its places, so any mixture of its keys is that value.
+    qkv[:, 2] = torch.repeat_interleave(qkv[starts, 2], torch.tensor(lengths), dim=0)
+    mixed = made(qkv, Packing.of(tuple(lengths), CPU))
+    torch.testing.assert_close(mixed, qkv[:, 2].flatten(1), rtol=1e-5, atol=1e-5)
+
+
+def test_padding_never_reaches_a_gradient() -> None:
+    qkv = draw((3, 40)).requires_grad_()
+    mixed = Padded(BiasCache(HEADS))(qkv, Packing.of((3, 40), CPU))
+    assert torch.isfinite(mixed).all()
+    mixed[:3].sum().backward()
+    assert qkv.grad is not None
+    assert torch.isfinite(qkv.grad).all()
+    assert not qkv.grad[3:].any()

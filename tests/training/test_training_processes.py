@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from gfmp.errors import StorageError, TrainingError
+from gfmp.errors import Problem, StorageError, TrainingError
 from gfmp.training.hardware import flushed_denormals, peak_flops, peak_memory_bytes
 from gfmp.training.processes import Group
 from gfmp.training.zero import load_deepspeed
@@ -69,3 +69,46 @@ def test_deepspeed_loads_without_mlflow_and_in_silence(
     logger.info("chatter")
     captured = capfd.readouterr()
     assert captured.out == captured.err == ""
+
+
+def test_joining_twice_is_the_same_group(group: Group) -> None:
+    assert Group.join(use_gpu=False) == group
+    assert group.device == torch.device("cpu")
+
+
+@pytest.mark.parametrize("way", ["on_root", "all_agree"])
+def test_a_wish_to_stop_is_no_fault(group: Group, way: str) -> None:
+    def stop() -> int:
+        raise KeyboardInterrupt
+
+    call = group.on_root if way == "on_root" else group.all_agree
+    with pytest.raises(KeyboardInterrupt):
+        call(stop)
+
+
+def test_all_problems_of_a_fault_cross_the_border(group: Group) -> None:
+    problems = [Problem(f"wrong {i}", f"place {i}", "rule", "fix") for i in range(3)]
+
+    def fail() -> int:
+        raise TrainingError.of(problems)
+
+    with pytest.raises(TrainingError) as caught:
+        group.all_agree(fail)
+    assert caught.value.problems == tuple(problems)
+    with pytest.raises(TrainingError) as caught:
+        group.on_root(fail_by_bug)
+    assert "one rank failed" in caught.value.problems[0].why
+    assert "report it as a bug" in caught.value.problems[0].fix
+
+
+def test_denormals_come_back_after_an_error() -> None:
+    tiny = torch.full((8,), 1e-30)
+
+    def divided() -> None:
+        with flushed_denormals():
+            assert not (tiny * 1e-10).any()
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        divided()
+    assert (tiny * 1e-10).all()

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from gfmp.training.report import VocabularyReport, checks, resampled
+from gfmp.training.report import REPLICATES, Difference, VocabularyReport, checks, resampled
 from gfmp.training.scores import (
     BITS,
     COLUMNS,
@@ -102,3 +106,82 @@ def test_fields_are_flat_numbers() -> None:
     assert fields["report/v/loss"] == pytest.approx(7.0, abs=0.1)
     assert fields["report/v/bits_minus_order0/high"] < 0
     assert all(name.startswith("report/v/") for name in fields)
+
+
+@settings(deadline=None, max_examples=15)
+@given(windows=st.integers(1, 40), seed=st.integers(0, 2**32), scale=st.floats(0.1, 10))
+def test_every_replicate_draws_as_many_windows_as_there_are(
+    windows: int, seed: int, scale: float
+) -> None:
+    generator = np.random.default_rng(0)
+    rows = np.column_stack([np.ones(windows), generator.random(windows), np.arange(windows)])
+    drawn = resampled(rows, seed)
+    assert drawn.shape == (REPLICATES, 3)
+    assert (drawn[:, 0] == windows).all()
+    assert (drawn[:, 2] <= windows * (windows - 1)).all()
+    # One draw serves all columns: what is proportional in the windows stays so in replicates.
+    np.testing.assert_allclose(resampled(rows * scale, seed), drawn * scale, rtol=1e-9)
+    paired = resampled(np.column_stack([rows[:, 1], rows[:, 1] - rows[:, 2]]), seed)
+    np.testing.assert_allclose(paired[:, 0] - paired[:, 1], drawn[:, 2], atol=1e-6)
+
+
+def test_a_single_window_has_no_spread() -> None:
+    gap = VocabularyReport.of("v", False, table(7.0, 1.8, windows=1), 0).loss_minus_unigram
+    assert gap.low == pytest.approx(gap.value)
+    assert gap.high == pytest.approx(gap.value)
+
+
+def test_replicates_spread_as_theory_says() -> None:
+    values = np.random.default_rng(4).normal(2.0, 3.0, (400, 1))
+    spread = resampled(values, 0).std() / math.sqrt(400)
+    assert spread == pytest.approx(values.std(), rel=0.06)
+
+
+def covered(correlation: float, per_target: bool, draws: int) -> float:
+    """Tell how often the interval of a mean of windows of unequal size holds the truth.
+
+    Targets of one window share a part of their noise. `per_target` resamples targets as if they
+    were windows of their own, which is what the report must not do.
+    """
+    generator = np.random.default_rng(5)
+    hits = 0
+    for seed in range(draws):
+        sizes = generator.integers(5, 25, 40)
+        shared = np.repeat(generator.normal(0, math.sqrt(correlation), 40), sizes)
+        alone = generator.normal(0, math.sqrt(1 - correlation), sizes.sum())
+        owner = np.arange(sizes.sum()) if per_target else np.repeat(np.arange(40), sizes)
+        rows = np.zeros((owner[-1] + 1, len(COLUMNS)))
+        rows[:, TARGETS] = rows[:, HIDDEN] = np.bincount(owner)
+        rows[:, NATS] = np.bincount(owner, 1.0 + shared + alone)
+        gap = VocabularyReport.of("v", False, rows, seed).loss_minus_unigram
+        hits += gap.low <= 1.0 <= gap.high
+    return hits / draws
+
+
+@pytest.mark.parametrize("correlation", [0.0, 0.5])
+def test_windows_of_unequal_size_are_covered(correlation: float) -> None:
+    assert 0.86 <= covered(correlation, per_target=False, draws=100) <= 1.0
+
+
+@pytest.mark.long
+def test_coverage_is_that_of_95_and_targets_alone_would_pretend() -> None:
+    assert 0.91 <= covered(0.5, per_target=False, draws=600) <= 0.97
+    assert covered(0.5, per_target=True, draws=150) < 0.75
+
+
+def test_below_is_not_enough_when_the_interval_reaches_zero() -> None:
+    rows = table(7.0, 1.8, windows=6)
+    rows[:, UNIGRAM] = rows[:, NATS] + np.array([90, -30, -30, -30, 100, -30])
+    made = VocabularyReport.of("v", False, rows, 0)
+    (loss, _) = checks([made])
+    assert loss.value < loss.baseline
+    assert loss.low < 0 < loss.high
+    assert not loss.passed
+
+
+def test_equal_scores_do_not_pass() -> None:
+    rows = table(7.0, 1.8)
+    rows[:, UNIGRAM] = rows[:, NATS]
+    gap = VocabularyReport.of("v", True, rows, 0)
+    assert gap.loss_minus_unigram == Difference(0.0, 0.0, 0.0)
+    assert [check.passed for check in checks([gap])] == [False]

@@ -21,6 +21,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from gfmp.cluster.inputs import RunInputs
+from gfmp.cluster.pipeline import rows_in_order
 from gfmp.feed.batch import TokenBatch
 from gfmp.feed.feed import Feed
 
@@ -66,19 +67,12 @@ class RayStepSource:
                 yield from ahead.popleft().result()
 
     def _burst(self, first: int, last: int) -> list[tuple[TokenBatch, ...]]:
-        import ray.data
-
-        context = ray.data.DataContext.get_current()
-        context.execution_options.preserve_order = True
-        context.enable_progress_bars = False
         each = -(-(last - first) // TASKS_PER_BURST)
         rows = [{"first": s, "last": min(s + each, last)} for s in range(first, last, each)]
-        steps = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
-            partial(_encode_steps, folder=self.run_folder, share=self.share),
-            batch_size=1,
-            num_cpus=0.25,
-        )
-        made = [TokenBatch.from_bytes(row["batch"]) for row in steps.iter_rows()]
+        task = partial(_encode_steps, folder=self.run_folder, share=self.share)
+        made = [
+            TokenBatch.from_bytes(row["batch"]) for row in rows_in_order(rows, task, num_cpus=0.25)
+        ]
         size = self.share.accumulation
         return [tuple(made[i : i + size]) for i in range(0, len(made), size)]
 

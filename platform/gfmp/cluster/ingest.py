@@ -8,6 +8,7 @@ from functools import partial
 
 import pyarrow as pa
 
+from gfmp.cluster.pipeline import rows_in_order
 from gfmp.genome.ingest import Job
 from gfmp.genome.reports import SourceReport
 
@@ -18,16 +19,8 @@ def ray_mapper(job: Callable[[Job], SourceReport], jobs: Sequence[Job]) -> Itera
     Shards land in the staging folder `job` knows, which every node must see. What a source's
     bytes become does not depend on which task reads them.
     """
-    import ray.data
-
-    context = ray.data.DataContext.get_current()
-    context.execution_options.preserve_order = True
-    context.enable_progress_bars = False
-    rows = ray.data.from_items(
-        [{"job": pickle.dumps(one)} for one in jobs], override_num_blocks=len(jobs)
-    )
-    reports = rows.map_batches(partial(_ingest, job=job), batch_size=1, num_cpus=1)
-    for row in reports.iter_rows():
+    rows = [{"job": pickle.dumps(one)} for one in jobs]
+    for row in rows_in_order(rows, partial(_ingest, job=job), num_cpus=1):
         # These bytes come from our own task a moment ago, never from a file.
         yield pickle.loads(row["report"])
 

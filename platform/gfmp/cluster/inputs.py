@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from gfmp.errors import CorruptArtefactError
 from gfmp.feed.feed import Feed
@@ -42,15 +42,15 @@ class RunInputs:
         """Open the inputs a run was created with.
 
         Raises:
-            CorruptArtefactError: the corpus or the ensemble is no longer the one of the plan.
+            CorruptArtefactError: the corpus or the ensemble is no longer the one of the plan, or
+                a file of the run was changed.
             MissingInputError: the corpus is gone.
         """
         plan = Plan.from_json(read_json(run_folder / "plan.json"))
         if (run_folder / _PLACEMENT).exists():
-            where = TypeAdapter(Where).validate_json((run_folder / _PLACEMENT).read_bytes())
-            plan = replace(plan, where=where)
-        stored = read_json(run_folder / _FILE)
-        ensemble = Ensemble.from_json(stored["ensemble"])
+            plan = replace(plan, where=_placement(run_folder / _PLACEMENT))
+        stored = _stored(run_folder)
+        ensemble = Ensemble.from_json(stored["ensemble"], str(run_folder / _FILE))
         corpus = Corpus.open(Path(str(stored["corpus_path"])))
         _same("corpus", corpus.fingerprint, plan.what.corpus, run_folder)
         _same("ensemble", ensemble.fingerprint, plan.what.ensemble, run_folder)
@@ -79,7 +79,7 @@ class RunInputs:
     @staticmethod
     def job_path(run_folder: Path) -> Path:
         """Return the job file the run was submitted with; it may have changed since."""
-        return Path(str(read_json(run_folder / _FILE)["job_path"]))
+        return Path(str(_stored(run_folder)["job_path"]))
 
     def feed(self) -> Feed:
         """Return the training feed."""
@@ -90,6 +90,30 @@ class RunInputs:
         what = self.plan.what
         settings = replace(what.feed, masking=what.evaluation.masking(what.feed.masking))
         return HeldOut(settings, self.corpus, self.ensemble, self.tokenizers)
+
+
+def _stored(run_folder: Path) -> dict[str, object]:
+    path = run_folder / _FILE
+    stored = read_json(path)
+    if missing := {"corpus_path", "job_path", "ensemble"} - stored.keys():
+        raise _changed(path, f"the key {min(missing)!r} is missing")
+    return stored
+
+
+def _placement(path: Path) -> Where:
+    try:
+        return TypeAdapter(Where).validate_json(path.read_bytes())
+    except ValidationError as fault:
+        raise _changed(path, f"it is no placement: {fault.errors()[0]['msg']}") from fault
+
+
+def _changed(path: Path, message: str) -> CorruptArtefactError:
+    return CorruptArtefactError(
+        message,
+        where=str(path),
+        why="gfmp writes such files whole, so something else changed it",
+        fix="restore the file, or start a new run",
+    )
 
 
 def _same(noun: str, found: str, planned: str, run_folder: Path) -> None:

@@ -85,7 +85,7 @@ def _prepared(submission: Submission, say: Say) -> tuple[Plan, Run]:
 
 def _recorded(document: Document) -> bytes:
     """Return the job as it was read: the file itself, or its values when `--set` changed some."""
-    text = document.path.read_text(encoding="utf-8")
+    text = document.path.read_bytes().decode("utf-8")  # line ends stay as they are
     if parse_document(text, document.path).value != document.value:
         text = document_text(document)
     return text.encode("utf-8")

@@ -70,10 +70,12 @@ class _Reader:
         """End the file.
 
         Raises:
-            DataError: the last record lacks its `//`.
+            DataError: the last record lacks its `//`, or there is none.
         """
         if self._head:
             raise self._fault("the last record does not end with //", "the file was cut")
+        if not self.names.last_complete:
+            raise self._fault("the file holds no record", "LOCUS stands in the first column")
 
     def _pass(self, text: bytes) -> Iterator[Block]:
         if self._in_sequence and text:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,7 +107,7 @@ def open_location(location: Location) -> Iterator[IO[bytes]]:
 def _zip_faults(location: Location) -> Iterator[None]:
     try:
         yield
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as fault:
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, zlib.error, EOFError) as fault:
         raise DataError(
             f"not a readable zip archive: {fault}",
             where=describe(location),

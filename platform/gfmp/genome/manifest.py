@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from gfmp.errors import CorruptArtefactError, MissingInputError
+from gfmp.errors import CorruptArtefactError, MissingInputError, SpecError
 from gfmp.genome.alphabet import AlphabetCounts, AlphabetPolicy
 from gfmp.genome.frozen_json import from_json
 from gfmp.genome.splits import Split
@@ -188,7 +188,7 @@ class Manifest:
         try:
             check_version(value)
             return from_json(cls, value)
-        except ValueError as fault:
+        except (ValueError, SpecError) as fault:
             raise CorruptArtefactError(
                 f"not a corpus manifest: {fault}",
                 where=str(path),

@@ -31,12 +31,14 @@ ENVIRONMENT = ("CUDA_VISIBLE_DEVICES", "DS_ACCELERATOR", "OMP_NUM_THREADS", "PYT
 LOCK_FILES = ("uv.lock", "requirements.lock", "requirements.txt")
 REDACTED = "[redacted]"
 _GIT_SECONDS = 5.0
-_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+(?=@)")
+# A password may hold `/` and `@`; a word without a colon before its `@` is a mere user.
+_CREDENTIALS = re.compile(r"(?<=://)(?:[^/@:\s]*:\S*|[^/@\s]+)(?=@)")
 # `token` alone: max_tokens and tokenizer are words of this field, not secrets.
 _SECRET_WORDS = r"token(?![a-z])|secret|passwd|password|api[_-]?key|access[_-]?key|credential"
 _SECRET_NAME = rf"[\w.-]*(?:{_SECRET_WORDS})[\w.-]*"
 _SECRET_VALUE = re.compile(rf"(?i)({_SECRET_NAME}\s*[=:]\s*)([^\s&,;]+)")
 _SECRET_FLAG = re.compile(rf"(?i)--?{_SECRET_NAME}")
+_SECRET_ARGUMENT = re.compile(rf"(?is)\A((?:--?)?{_SECRET_NAME}=).*")
 
 
 @dataclass(frozen=True)
@@ -143,6 +145,7 @@ def redacted_arguments(arguments: Sequence[str]) -> tuple[str, ...]:
     result: list[str] = []
     hide_next = False
     for argument in arguments:
-        result.append(REDACTED if hide_next else redacted(argument))
+        whole = _SECRET_ARGUMENT.sub(rf"\g<1>{REDACTED}", argument)
+        result.append(REDACTED if hide_next else redacted(whole))
         hide_next = bool(_SECRET_FLAG.fullmatch(argument))
     return tuple(result)

@@ -90,18 +90,18 @@ class LedgerWriter:
         event = Event(self._sequence, now, file.segment, file.writer, kind, dict(fields))
         line = encode(event)
         with storage_faults(self._file.path):
-            self._write(line)
-            if kind in COMMIT_KINDS:
-                os.fsync(self._handle)
+            self._write(line, durable=kind in COMMIT_KINDS)
         self._sequence += 1
         self._size += len(line)
         return event
 
-    def _write(self, line: bytes) -> None:
+    def _write(self, line: bytes, durable: bool) -> None:
         written = 0
         try:
             while written < len(line):
                 written += os.write(self._handle, line[written:])
+            if durable:
+                os.fsync(self._handle)
         except OSError:
             os.ftruncate(self._handle, self._size)
             raise

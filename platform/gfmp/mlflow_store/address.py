@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import http.client
 import os
 import urllib.error
 import urllib.parse
@@ -32,7 +34,12 @@ def own_uri(workspace: Workspace) -> str:
 
 def is_server(uri: str) -> bool:
     """Return True when `uri` names an MLflow server, False when it names a database."""
-    return urllib.parse.urlsplit(uri).scheme in _SERVERS
+    return _scheme(uri) in _SERVERS
+
+
+def _scheme(uri: str) -> str:
+    # Not urlsplit, which raises where an address is broken behind its scheme.
+    return uri.partition("://")[0].lower()
 
 
 def preflight(uri: str) -> None:
@@ -42,23 +49,34 @@ def preflight(uri: str) -> None:
         ServiceError: the server does not answer within 5 seconds or refuses, or MLflow has no
             store for this kind of address.
     """
-    scheme = urllib.parse.urlsplit(uri).scheme.partition("+")[0]
-    if scheme in _DATABASES:
+    if _scheme(uri).partition("+")[0] in _DATABASES:
         return
-    if scheme not in _SERVERS:
+    if not is_server(uri):
         raise _unusable(uri, f"MLflow has no store for {redacted(uri)!r}", "a server or a database")
     try:
-        with urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=TIMEOUT_SECONDS):
+        with urllib.request.urlopen(_health_page(uri), timeout=TIMEOUT_SECONDS):
             return
     except urllib.error.HTTPError as fault:
         message = f"the MLflow server answers {fault.code} {fault.reason}"
         rule = "its /health page answers 200 (403: start it with --allowed-hosts for this name)"
         raise _unusable(uri, message, rule) from fault
-    except (OSError, ValueError) as fault:
+    except (OSError, ValueError, http.client.HTTPException) as fault:
         reason = fault.reason if isinstance(fault, urllib.error.URLError) else fault
-        message = f"the MLflow server does not answer: {reason}"
+        message = f"the MLflow server does not answer: {redacted(str(reason)).strip()}"
         rule = f"it answers within {TIMEOUT_SECONDS:g} seconds"
         raise _unusable(uri, message, rule) from fault
+
+
+def _health_page(uri: str) -> urllib.request.Request:
+    # urllib takes user and password for a part of the name of the host.
+    parts = urllib.parse.urlsplit(uri)
+    user, _, host = parts.netloc.rpartition("@")
+    path = f"{parts.path.rstrip('/')}/health"
+    page = urllib.request.Request(urllib.parse.urlunsplit((parts.scheme, host, path, "", "")))
+    if user:
+        words = urllib.parse.unquote(user).encode()
+        page.add_header("Authorization", f"Basic {base64.b64encode(words).decode()}")
+    return page
 
 
 def _unusable(uri: str, message: str, rule: str) -> ServiceError:

@@ -12,7 +12,7 @@ from gfmp.ledger.header import RunHeader
 from gfmp.ledger.run import Run
 from gfmp.ledger.series import Point
 from gfmp.ledger.status import Status
-from gfmp.mlflow_store.client import CorpusInput
+from gfmp.mlflow_store.client import MAX_PARAM_CHARACTERS, CorpusInput
 from gfmp.storage.documents import leaves, load_document
 from gfmp.storage.workspace import Workspace
 
@@ -60,7 +60,8 @@ def flat_params(plan: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _text(value: object) -> str:
-    return "none" if value is None else str(value)
+    # Cut as MLflow keeps it, or a long word would differ from itself at every resume.
+    return "none" if value is None else str(value)[:MAX_PARAM_CHARACTERS]
 
 
 def changed_params(old: Mapping[str, str], new: Mapping[str, str]) -> dict[str, str]:

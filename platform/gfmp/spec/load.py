@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -49,11 +49,18 @@ def validate(document: Document, model: type[Spec]) -> Spec:
 
 
 def _echo(detail: ErrorDetails, fault: ValidationError) -> bool:
-    """Tell whether a list counts as too short only because its items are wrong."""
-    loc = detail["loc"]
-    return detail["type"] == "too_short" and any(
-        other["loc"][: len(loc)] == loc != other["loc"] for other in fault.errors()
-    )
+    """Tell whether another problem says the same better.
+
+    A list counts as too short only because its items are wrong; a block is no text where a
+    union takes either, and what is wrong with the block is told beside it.
+    """
+    loc = around = detail["loc"]
+    if loc[-1:] == ("str",) and isinstance(detail["input"], dict):
+        around = loc[:-1]
+    elif detail["type"] != "too_short":
+        return False
+    others = {other["loc"] for other in fault.errors()} - {loc, around}
+    return any(other[: len(around)] == around for other in others)
 
 
 def overridden(document: Document, assignments: tuple[str, ...]) -> Document:
@@ -71,10 +78,11 @@ def overridden(document: Document, assignments: tuple[str, ...]) -> Document:
         target = value
         for key in keys[:-1]:
             target = target.setdefault(key, {}) if isinstance(target, dict) else None
-        if not equals or not isinstance(target, dict):
+        one_line = len(assignment.splitlines()) == 1
+        if not (equals and all(keys) and one_line and isinstance(target, dict)):
             raise SpecError(
                 f"cannot apply --set {assignment!r}",
-                why="an assignment is key.path=value through mappings",
+                why="an assignment is one line, key.path=value through mappings",
                 fix="for example --set optimiser.learning_rate=1e-3",
             )
         target[keys[-1]] = _scalar(text)
@@ -88,7 +96,7 @@ def _scalar(text: str) -> object:
 
 
 def _problem(detail: ErrorDetails, document: Document, model: type[BaseModel]) -> Problem:
-    key = _document_key(detail["loc"], document)
+    key = _document_key(detail, document)
     dotted = ".".join(str(part) for part in key) or "(the whole document)"
     where = document.where(key)
     if detail["type"] == "extra_forbidden":
@@ -107,16 +115,16 @@ def _problem(detail: ErrorDetails, document: Document, model: type[BaseModel]) -
     return Problem(f"{dotted}: {shown!r} is not allowed", where, message, "change the value")
 
 
-def _document_key(loc: tuple[int | str, ...], document: Document) -> Key:
+def _document_key(detail: ErrorDetails, document: Document) -> Key:
     """Drop from a pydantic location what is no key of the document (names of union members)."""
     key: list[int | str] = []
     value: object = document.value
-    for position, part in enumerate(loc):
+    for position, part in enumerate(detail["loc"]):
         if isinstance(value, dict) and part in value:
             value = value[str(part)]
         elif isinstance(value, list) and isinstance(part, int) and part < len(value):
             value = value[part]
-        elif not isinstance(value, dict) or position != len(loc) - 1:
+        elif detail["type"] != "missing" or position != len(detail["loc"]) - 1:
             continue
         key.append(part)
     return tuple(key)
@@ -136,5 +144,4 @@ def _fields_at(model: type[BaseModel], key: Key) -> frozenset[str]:
 def _models_in(annotation: object) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
-    arguments = vars(annotation).get("__args__", ()) if hasattr(annotation, "__dict__") else ()
-    return [found for argument in arguments for found in _models_in(argument)]
+    return [found for argument in get_args(annotation) for found in _models_in(argument)]

@@ -48,8 +48,10 @@ def storage_faults(path: Path) -> Iterator[None]:
 
 
 def _free_bytes(path: Path) -> int:
-    existing = next((p for p in (path, *path.parents) if p.exists()), Path("/"))
-    return shutil.disk_usage(existing).free
+    for place in (path, *path.parents):
+        with contextlib.suppress(OSError):  # not there yet, or not even a possible name
+            return shutil.disk_usage(place).free
+    return 0
 
 
 def fsync_directory(path: Path) -> None:
@@ -71,7 +73,11 @@ def atomic_write(path: Path, data: bytes) -> None:
     """Replace `path` by `data` so that a crash leaves either the old or the new content."""
     temporary = _write_temporary(path, data)
     with storage_faults(path):
-        temporary.replace(path)
+        try:
+            temporary.replace(path)
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
         fsync_directory(path.parent)
 
 
@@ -132,7 +138,7 @@ def publish_directory(staging: Path, final: Path) -> None:
     """Make everything under `staging` durable, then give it the name `final` in one rename.
 
     Raises:
-        ExistsError: `final` already exists and is not empty.
+        ExistsError: `final` already exists and is no empty folder.
     """
     with storage_faults(final):
         for path in sorted(staging.rglob("*"), reverse=True):
@@ -141,7 +147,7 @@ def publish_directory(staging: Path, final: Path) -> None:
         try:
             staging.rename(final)
         except OSError as fault:
-            if fault.errno in (errno.EEXIST, errno.ENOTEMPTY):
+            if fault.errno in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
                 raise ExistsError(
                     "an artefact of this name was published by another process",
                     where=str(final),

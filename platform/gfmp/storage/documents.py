@@ -27,6 +27,7 @@ from gfmp.errors import MissingInputError, Problem, SpecError
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 32
+MAX_NUMBER_CHARACTERS = 100
 Key = tuple[str | int, ...]
 _TAG = "tag:yaml.org,2002:"
 
@@ -120,6 +121,8 @@ def _check_events(text: str, path: Path) -> None:
     for event in YAML(typ="safe", pure=True).parse(text):
         place = (event.start_mark.line + 1, event.start_mark.column + 1)
         documents += isinstance(event, DocumentStartEvent)
+        if isinstance(event, DocumentStartEvent) and (event.version or event.tags):
+            raise _broken(path, place, "a directive (%)", "specs are YAML 1.2 without directives")
         depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
         if isinstance(event, NodeEvent) and event.anchor:
             raise _broken(path, place, "an alias or anchor (& or *)", "specs repeat, never alias")
@@ -157,15 +160,26 @@ class _Builder:
         if isinstance(node, SequenceNode):
             return [self.build(child, (*key, i)) for i, child in enumerate(node.value)]
         assert isinstance(node, ScalarNode), "events were checked"
-        if node.tag in self._plain:
-            return self._plain[node.tag](node)
-        return node.value
+        make = self._plain.get(str(node.tag))
+        return self._number(node, make) if make else node.value
+
+    def _number(self, node: ScalarNode, make: Callable[[ScalarNode], object]) -> object:
+        try:
+            if len(node.value) <= MAX_NUMBER_CHARACTERS:
+                return make(node)
+        except ValueError:
+            pass  # such as `0x_`, which looks like a number and has no digit
+        rule = f"digits, and {MAX_NUMBER_CHARACTERS} characters at most"
+        place = (node.start_mark.line + 1, node.start_mark.column + 1)
+        raise _broken(self.path, place, f"{node.value[:20]!r} is no number", rule)
 
     def _mapping(self, node: MappingNode, key: Key) -> dict[str, object]:
         result: dict[str, object] = {}
         for name_node, value_node in node.value:
             name = str(name_node.value)
             place = (name_node.start_mark.line + 1, name_node.start_mark.column + 1)
+            if not isinstance(name_node, ScalarNode):
+                raise _broken(self.path, place, "a list or a mapping as a key", "keys are words")
             if name in result:
                 first = self.marks[(*key, name)]
                 self.problems.append(
@@ -185,7 +199,9 @@ class _Builder:
 def document_text(document: Document) -> str:
     """Return YAML that parses to the value of `document`; comments are not part of a value."""
     buffer = io.StringIO()
-    YAML(typ="safe", pure=True).dump(document.value, buffer)
+    yaml = YAML(typ="safe", pure=True)
+    yaml.allow_unicode = False  # a bare U+0085 would be read as the end of a line
+    yaml.dump(document.value, buffer)
     return buffer.getvalue()
 
 

@@ -65,7 +65,7 @@ class Identity:
 
 @dataclass(frozen=True)
 class Committed:
-    """A published checkpoint."""
+    """A published checkpoint, and the bytes of all its files but the manifest."""
 
     path: Path
     num_bytes: int
@@ -99,11 +99,13 @@ class Store:
             held = _take(engine, self.group)
             written = self.group.all_agree(lambda: _write_share(staging, held, cursor.step))
             files = {name: file for share in written for name, file in share.items()}
-            self.group.on_root(lambda: self._publish(staging, cursor, heldout_loss, files))
+            num_bytes = self.group.on_root(
+                lambda: self._publish(staging, cursor, heldout_loss, files)
+            )
         except BaseException:
             shutil.rmtree(staging, ignore_errors=True)
             raise
-        return Committed(final, sum(file.bytes for file in files.values()))
+        return Committed(final, num_bytes)
 
     def _stage(self, final: Path) -> Path:
         staging = self.folder / f"{TEMPORARY_PREFIX}{final.name}-{uuid.uuid4().hex}"
@@ -117,7 +119,7 @@ class Store:
         cursor: Cursor,
         heldout_loss: float | None,
         files: Mapping[str, StoredFile],
-    ) -> None:
+    ) -> int:
         identity = self.identity
         write_json(staging / ENSEMBLE_FILE, identity.ensemble.to_json())
         versions = library_versions()
@@ -136,6 +138,7 @@ class Store:
         )
         write_manifest(staging, manifest)
         publish_directory(staging, self.folder / directory_name(cursor.step))
+        return manifest.num_bytes
 
 
 def moments_file(rank: int, world: int) -> str:

@@ -100,9 +100,9 @@ def read_manifest(folder: Path) -> Manifest:
         raise _invalid(folder, "it has no manifest.json: its writer was stopped before the end")
     body = read_json(path)
     version, seal = body.get("format_version"), body.pop(_SEAL, "")
-    if fingerprint(body) != seal:
+    if not _sealed(body, seal):
         raise _invalid(folder, "manifest.json does not match its own sha256")
-    if body.pop("format_version") != FORMAT_VERSION:
+    if body.pop("format_version", None) != FORMAT_VERSION:
         raise _invalid(folder, f"its format version is {version!r}, this gfmp reads 1")
     try:
         return TypeAdapter(Manifest).validate_json(canonical_json(body))
@@ -143,6 +143,13 @@ def what_differs(old: Mapping[str, object], new: Mapping[str, object], at: str =
         elif before != after:
             lines.append(f"{at}{key}: {before!r} -> {after!r}")
     return lines
+
+
+def _sealed(body: Mapping[str, object], seal: object) -> bool:
+    try:
+        return fingerprint(body) == seal
+    except ValueError:
+        return False  # NaN or an infinity, which gfmp never writes
 
 
 def _compare(folder: Path, name: str, stored: StoredFile) -> None:

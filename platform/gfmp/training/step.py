@@ -67,10 +67,10 @@ def agree(
 
     `stop` counts on rank 0 only.
     """
-    digest = np.uint64(0)
+    # One sum over one array: unlike numpy's scalars, its sums wrap around without a warning.
+    digest = np.concatenate([batch.digests for batch in batches]).sum(dtype=np.uint64)
     numbers = np.zeros(4 + num_vocabularies, dtype=np.int64)
     for batch in batches:
-        digest += batch.digests.sum(dtype=np.uint64)
         lengths = np.diff(batch.cu_seqlens).astype(np.int64)
         numbers[2:4] += (lengths.sum(), np.square(lengths).sum())
         numbers[4:] += count_targets(batch, num_vocabularies)

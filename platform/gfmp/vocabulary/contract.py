@@ -104,8 +104,9 @@ def _round_trips(tokenizer: Tokenizer, sample: Sequence[bytes]) -> Finding:
     vocabulary = tokenizer.vocabulary
     encoded = tokenizer.encode(sample)
     _check_shape(vocabulary, encoded, sample)
-    if not is_word(encoded.ids).all():
-        i = int(encoded.rows[~is_word(encoded.ids)][0])
+    known = is_word(encoded.ids) & (encoded.ids < vocabulary.size)
+    if not known.all():
+        i = int(encoded.rows[~known][0])
         raise _broken(vocabulary, f"{_shown(sample[i])} is not covered")
     rows, starts, ends = encoded.rows.tolist(), encoded.starts.tolist(), encoded.ends.tolist()
     for row, word, start, end in zip(rows, encoded.ids.tolist(), starts, ends, strict=True):
