@@ -20,8 +20,17 @@ def root() -> Path:
     return ROOT
 
 
+# Rooms that start Ray, DeepSpeed, MLflow or several processes are not part of the quick tier.
+HEAVY_ROOMS = frozenset({"cluster", "journeys", "mlflow_store", "training"})
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave long tests and benchmarks out unless a marker expression asks for them."""
+    """Mark the quick tier; leave long tests and benchmarks out unless `-m` asks for them."""
+    for item in items:
+        room = Path(str(item.path)).relative_to(ROOT / "tests").parts[0]
+        if room not in HEAVY_ROOMS and not {"long", "bench"} & set(item.keywords):
+            item.add_marker("ci")
     if config.getoption("-m"):
         return
     skip = pytest.mark.skip(reason="asked for with -m long or -m bench")

@@ -39,7 +39,8 @@ def is_server(uri: str) -> bool:
 
 def _scheme(uri: str) -> str:
     # Not urlsplit, which raises where an address is broken behind its scheme.
-    return uri.partition("://")[0].lower()
+    scheme, separator, _ = uri.partition("://")
+    return scheme.lower() if separator else ""
 
 
 def preflight(uri: str) -> None:

@@ -1,0 +1,37 @@
+"""Each benchmark is a command that prints a ratio; its speed is read, never asserted."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).parent
+COMMANDS = {
+    "feed_tokens.py": ("--demand", "15000"),
+    "corpus_ingest.py": ("--rounds", "1"),
+    "submit_throughput.py": ("--steps", "40"),
+}
+
+
+@pytest.mark.bench
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_benchmark_prints_its_ratio(name: str, tmp_path: Path) -> None:
+    place = ("--workspace", str(tmp_path)) if name.startswith("submit") else ()
+    done = subprocess.run(
+        [sys.executable, FOLDER / name, *COMMANDS[name], *place],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=FOLDER.parents[1],
+    )
+    print(done.stdout)
+    assert re.search(r"\d", done.stdout)
+
+
+def test_every_benchmark_is_listed_here() -> None:
+    scripts = {path.name for path in FOLDER.glob("*.py")} - {Path(__file__).name, "bare_loop.py"}
+    assert scripts == set(COMMANDS)
