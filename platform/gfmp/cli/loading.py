@@ -8,7 +8,6 @@ from gfmp.ledger.run import Run
 from gfmp.spec.corpus import CorpusJobSpec
 from gfmp.spec.load import load_spec, overridden, validate
 from gfmp.spec.pretrain import PretrainSpec
-from gfmp.storage.atomic import read_json
 from gfmp.storage.documents import Document, load_document, parse_document
 
 KINDS: dict[str, type[PretrainSpec] | type[CorpusJobSpec]] = {
@@ -37,8 +36,14 @@ def job_of_run(run: Run, assignments: tuple[str, ...]) -> Document:
     """Return the job a run was submitted with, with `--set` applied.
 
     Names in it are looked up from where the job file stood then.
+
+    Raises:
+        MissingInputError: the run was killed while it was created.
+        SpecError: an assignment that cannot be applied.
     """
-    stood = Path(str(read_json(run.path / "inputs.json")["job_path"]))
+    from gfmp.cluster.inputs import RunInputs
+
+    stood = RunInputs.job_path(run.path)
     document = load_document(run.spec_path)
     parsed = parse_document(run.spec_path.read_text(encoding="utf-8"), stood)
     assert parsed.value == document.value, "one text has one meaning"

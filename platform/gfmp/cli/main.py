@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import traceback
 
@@ -44,8 +45,9 @@ def main() -> None:
     except click.ClickException as fault:
         fault.show()
         status = fault.exit_code
-    except BrokenPipeError:
-        status = 141
+    except SystemExit as ended:
+        # Ray's handler of SIGTERM ends so, and click when nobody reads the output any more.
+        status = 143 if ended.code == signal.SIGTERM else 141
     except Exception:
         show_bug(traceback.format_exc())
         status = 70

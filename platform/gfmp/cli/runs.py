@@ -39,7 +39,13 @@ def show(run: str, as_json: bool, workspace: Workspace) -> None:
 
 @runs.command()
 @click.argument("run")
-@click.option("--lines", default=40, show_default=True, help="Last lines of each log.")
+@click.option(
+    "--lines",
+    type=click.IntRange(min=1),
+    default=40,
+    show_default=True,
+    help="Last lines of each log.",
+)
 @workspace_option
 def logs(run: str, lines: int, workspace: Workspace) -> None:
     """Print the end of what the workers of RUN logged."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from gfmp.errors import CorruptArtefactError
+from gfmp.errors import CorruptArtefactError, MissingInputError
 from gfmp.feed.feed import Feed
 from gfmp.feed.heldout import HeldOut
 from gfmp.genome.corpus import Corpus
@@ -44,7 +44,7 @@ class RunInputs:
         Raises:
             CorruptArtefactError: the corpus or the ensemble is no longer the one of the plan, or
                 a file of the run was changed.
-            MissingInputError: the corpus is gone.
+            MissingInputError: the corpus is gone, or the run was killed while it was created.
         """
         plan = Plan.from_json(read_json(run_folder / "plan.json"))
         if (run_folder / _PLACEMENT).exists():
@@ -94,6 +94,13 @@ class RunInputs:
 
 def _stored(run_folder: Path) -> dict[str, object]:
     path = run_folder / _FILE
+    if not path.exists():
+        raise MissingInputError(
+            "the run does not say what it works on",
+            where=str(path),
+            why="whoever started it was killed before anything began",
+            fix="submit its job again for a new run",
+        )
     stored = read_json(path)
     if missing := {"corpus_path", "job_path", "ensemble"} - stored.keys():
         raise _changed(path, f"the key {min(missing)!r} is missing")

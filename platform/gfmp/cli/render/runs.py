@@ -17,11 +17,12 @@ from gfmp.mlflow_store.mirror import Synced
 
 
 def show_runs(runs: tuple[Run, ...], broken: tuple[Problem, ...], json: bool) -> None:
-    """Print one line per run."""
+    """Print one line per run; runs that cannot be read are warned about on stderr."""
+    for problem in broken:
+        click.echo(f"warning: {problem.where}: {problem.message}", err=True)
     if json:
         as_json([_summary(run) for run in runs])
-        return
-    if not runs:
+    elif not runs:
         echo("No runs yet. Start one: gfmp submit jobs/pretrain.yaml")
     else:
         rows = [
@@ -29,8 +30,6 @@ def show_runs(runs: tuple[Run, ...], broken: tuple[Problem, ...], json: bool) ->
             for run in runs
         ]
         table(("RUN", "STATUS", "STEP", "CREATED (UTC)"), rows)
-    for problem in broken:
-        click.echo(f"warning: {problem.where}: {problem.message}", err=True)
 
 
 def _summary(run: Run) -> dict[str, object]:

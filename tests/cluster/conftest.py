@@ -1,0 +1,39 @@
+"""One built project for the tests that only read it."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from cluster_world import World, make_world
+
+from gfmp.ledger.run import Run
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """Everything the job needs is there; runs may be added, nothing else may change."""
+    return make_world(tmp_path_factory.mktemp("world")).built()
+
+
+@pytest.fixture
+def own_world(world: World, tmp_path: Path) -> World:
+    """A copy of the project to damage; its corpus spec names other paths, so it is built again."""
+    shutil.copytree(world.folder, tmp_path / "own", ignore=shutil.ignore_patterns("runs"))
+    copy = World(tmp_path / "own")
+    copy.corpus()
+    return copy
+
+
+@pytest.fixture(scope="session")
+def planned(world: World) -> Run:
+    """A run of the job that nobody trained; stays as it is."""
+    return world.run()
+
+
+@pytest.fixture
+def copied(planned: Run, tmp_path: Path) -> Run:
+    """A copy of the run to change; it names the same corpus."""
+    shutil.copytree(planned.path, tmp_path / planned.id)
+    return Run.open(tmp_path / planned.id)
