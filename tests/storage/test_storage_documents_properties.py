@@ -7,7 +7,7 @@ import string
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gfmp.errors import GfmpError, MissingInputError, SpecError
@@ -54,6 +54,7 @@ def refused(text: str) -> tuple[str, str]:
 
 
 @settings(max_examples=80, deadline=None)
+@example({"0\x1f\x1f\x1f\x1f\x1f\U00010000\U00010000\U00010000\U00010000": [False, "\x1f\x1f0 0"]})
 @given(st.dictionaries(TEXTS, VALUES, min_size=1, max_size=4))
 def test_any_value_reads_back_as_it_was_written(value: dict[str, object]) -> None:
     text = document_text(Document(FILE, value, {}))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import sys
+
 import click
 
 from gfmp.cli.options import json_option, workspace_option
@@ -87,6 +90,8 @@ def ui(port: int, workspace: Workspace) -> None:
     from gfmp.cli.render.runs import show_serving
     from gfmp.mlflow_store.server import serve
 
+    # SIGTERM must end the server too, so it leaves by the same door as Ctrl-C.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(signal.SIGTERM))
     served = serve(workspace, port)
     show_serving(served.url)
     try:

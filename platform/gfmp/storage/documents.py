@@ -201,6 +201,7 @@ def document_text(document: Document) -> str:
     buffer = io.StringIO()
     yaml = YAML(typ="safe", pure=True)
     yaml.allow_unicode = False  # a bare U+0085 would be read as the end of a line
+    yaml.width = 2 * MAX_BYTES  # where the writer folds an escaped text it can gain a space
     yaml.dump(document.value, buffer)
     return buffer.getvalue()
 
