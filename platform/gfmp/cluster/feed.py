@@ -5,8 +5,8 @@ encoded micro-batches come out in order. The feed is a pure function of the step
 only has to say from which step on, and a lost task can be run again anywhere.
 
 Steps are made in bursts, one burst ahead of the training. A single pipeline over all steps would
-wait with full buffers most of the time, and Ray Data's scheduler spins while it waits: it took a
-third of each training process (ray 2.60, `process_completed_tasks`).
+wait with full buffers most of the time, and Ray Data's scheduler spins while it waits, inside the
+training process (ray 2.60, `process_completed_tasks`).
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from gfmp.errors import CorruptArtefactError, MissingInputError
 from gfmp.feed.feed import Feed
 from gfmp.feed.heldout import HeldOut
 from gfmp.genome.corpus import Corpus
+from gfmp.ledger.run import Run
 from gfmp.plan.values import Plan, Where
 from gfmp.storage.atomic import read_json, write_json
 from gfmp.vocabulary.ensemble import Ensemble
@@ -46,7 +47,7 @@ class RunInputs:
                 a file of the run was changed.
             MissingInputError: the corpus is gone, or the run was killed while it was created.
         """
-        plan = Plan.from_json(read_json(run_folder / "plan.json"))
+        plan = Run.open(run_folder).plan()
         if (run_folder / _PLACEMENT).exists():
             plan = replace(plan, where=_placement(run_folder / _PLACEMENT))
         stored = _stored(run_folder)

@@ -29,7 +29,7 @@ _QUIET: Mapping[str, str] = {
     "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
     "RAY_TRAIN_METRICS_ENABLED": "0",
     "TOKENIZERS_PARALLELISM": "true",
-    # Idle OpenMP threads sleep: spinning ones starve the ranks beside them (1.6 times slower).
+    # Idle OpenMP threads sleep: spinning ones starve the ranks beside them.
     "OMP_WAIT_POLICY": "PASSIVE",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
