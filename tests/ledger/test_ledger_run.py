@@ -116,7 +116,6 @@ def test_a_run_with_two_starts_reads_as_one(run: Run) -> None:
             rank0.append("evaluation", {"step": steps[-1], "heldout/a/loss": 1.0})
     assert [point.step for point in run.series("loss")] == list(range(1, 11))
     assert run.last_step() == 10
-    assert run.num_restarts() == 1
     assert len(run.evaluations()) == 2
     assert [event.kind for event in run.lifecycle()] == ["started", "started"]
     assert len(run.events("step")) == 12

@@ -5,9 +5,9 @@ import torch
 from model_samples import CPU, NUM_ROWS, TINY, softmax_rows, tiny_model, tokens
 from torch.nn import functional
 
-from gfmp.model.encoder import count_parameters, device_of
+from gfmp.model.encoder import count_parameters
 from gfmp.model.initialise import deviation
-from gfmp.model.loss import log_probabilities, summed
+from gfmp.model.loss import summed
 from gfmp.model.masked import MaskedLanguageModel, build
 from gfmp.model.tokens import Packing
 from gfmp.plan.parameters import count_parameters as planned_parameters
@@ -78,13 +78,6 @@ def test_masked_head_equals_the_full_head_there() -> None:
         torch.testing.assert_close(logits, full[places][:, rows], rtol=1e-5, atol=1e-5)
 
 
-def test_a_row_s_own_words_share_all_probability() -> None:
-    found = tiny_model()(tokens((30, 21), (6, 5)), log_probabilities)
-    for logs, rows, count in zip(found, softmax_rows(), (6, 5), strict=True):
-        assert logs.shape == (count, len(rows))
-        torch.testing.assert_close(logs.exp().sum(1), torch.ones(count))
-
-
 def test_sums_equal_cross_entropy_and_hits() -> None:
     model, batch = tiny_model(), tokens((30, 21), (6, 5))
     logits = model(batch, lambda scores, _labels: scores)
@@ -148,7 +141,3 @@ def test_a_trained_step_lowers_the_loss() -> None:
         optimizer.zero_grad()
         losses.append(loss.item())
     assert losses[-1] < losses[0] / 2
-
-
-def test_device_of_names_where_a_model_is() -> None:
-    assert device_of(tiny_model()) == CPU

@@ -13,7 +13,6 @@ from gfmp.vocabulary.masking import (
     copy_oracle,
     hidden_bases,
     shown_bases,
-    smallest_safe_span,
 )
 from gfmp.vocabulary.registry import FamilyRegistry
 from gfmp.vocabulary.tokenizer import Encoded
@@ -122,10 +121,7 @@ def test_a_visible_unknown_window_shows_nothing(
     assert hidden_bases(encoded, ~nothing).tolist() == [8]
 
 
-def test_account_and_smallest_safe_span(built: dict[str, Vocabulary]) -> None:
-    assert smallest_safe_span(built["kmer6"]) == 6
-    assert smallest_safe_span(built["kmer3"]) == 3
-    assert smallest_safe_span(built["bpe64"]) == 1
+def test_account_of_short_and_long_spans(built: dict[str, Vocabulary]) -> None:
     assert account(built["kmer6"], 5).leaks
     assert account(built["kmer6"], 14).hidden_bp == 9
     for vocabulary in built.values():

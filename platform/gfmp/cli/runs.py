@@ -70,16 +70,22 @@ def stop(run: str, workspace: Workspace) -> None:
 
 
 @runs.command()
-@click.argument("run")
+@click.argument("run", required=False)
 @workspace_option
-def sync(run: str, workspace: Workspace) -> None:
-    """Make MLflow equal the ledger of RUN (after the tracking server was down)."""
+def sync(run: str | None, workspace: Workspace) -> None:
+    """Make MLflow equal the ledger of RUN, or of every run (after the server was down)."""
     from gfmp.cli.render.runs import show_synced
     from gfmp.ledger.store import RunStore
-    from gfmp.mlflow_store.mirror import Mirror
+    from gfmp.mlflow_store.mirror import Mirror, sync_workspace
 
-    found = RunStore(workspace).get(run)
-    show_synced(Mirror(found, workspace).sync())
+    if run is not None:
+        show_synced(Mirror(RunStore(workspace).get(run), workspace).sync())
+        return
+    done, failed = sync_workspace(workspace)
+    for synced in done:
+        show_synced(synced)
+    if failed:
+        raise failed[0]
 
 
 @click.command()

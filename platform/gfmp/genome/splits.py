@@ -77,11 +77,6 @@ class SplitMap:
         """Return the interval that holds `position`."""
         return self.intervals[bisect.bisect_right(self.starts, position) - 1]
 
-    @property
-    def wholly_excluded(self) -> bool:
-        """Whether no base of the contig is used."""
-        return all(interval.split == "excluded" for interval in self.intervals)
-
 
 def split_contig(contig: str, valid: Sequence[Region], exclude: Sequence[Region]) -> SplitMap:
     """Cut `contig` by the regions that name it; `exclude` wins over `valid`, the rest is train.

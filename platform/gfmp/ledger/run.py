@@ -140,12 +140,6 @@ class Run:
         last = next((event.kind for event in reversed(self.lifecycle())), "")
         return decide(last, alive)
 
-    def num_restarts(self) -> int:
-        """Return how often the run began again: by a resume or after a worker failure."""
-        events = self.lifecycle()
-        starts = sum(event.kind == "started" for event in events)
-        return max(0, starts - 1) + sum(event.kind == "restarted" for event in events)
-
     def book(self) -> SeriesBook:
         """Return the curves of the run; recomputed steps count once."""
         book = SeriesBook()

@@ -5,7 +5,6 @@ Source: Ye et al., Genomics-FM, A.1.1; Portes et al., MosaicBERT (2023).
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 from gfmp.model.attention import Attention
@@ -77,8 +76,3 @@ class Encoder(nn.Module):
 def count_parameters(model: nn.Module) -> int:
     """Return the trainable numbers of a model; a shared tensor counts once."""
     return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
-
-
-def device_of(model: nn.Module) -> torch.device:
-    """Return the device of a model's first parameter."""
-    return next(model.parameters()).device

@@ -24,8 +24,3 @@ def summed(logits_MW: Tensor, labels_M: Tensor) -> Tensor:
     with torch.no_grad():
         correct = (logits_MW.argmax(dim=1) == labels_M).sum().to(nats.dtype)
     return torch.stack((nats, correct))
-
-
-def log_probabilities(logits_MW: Tensor, _labels_M: Tensor) -> Tensor:
-    """Return the log-probabilities (nats) of every word at every target, shape (M, W)."""
-    return logits_MW.log_softmax(dim=1)

@@ -38,18 +38,6 @@ def account(vocabulary: Vocabulary, span_tokens: int) -> SpanAccount:
     return SpanAccount(span_tokens, hidden_bp, vocabulary.overlapping and hidden_bp == 0)
 
 
-def smallest_safe_span(vocabulary: Vocabulary) -> int:
-    """Return the fewest tokens in a row that hide at least one base from every neighbour.
-
-    Each token of a span this long or longer covers a hidden base, so a copying decoder recovers
-    none of them. It is 6 for overlapping 6-mers and 1 where tokens do not overlap.
-    """
-    span = 1
-    while account(vocabulary, span).leaks:
-        span += 1
-    return span
-
-
 def shown_bases(
     encoded: Encoded, masked: NDArray[np.bool_]
 ) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
