@@ -45,6 +45,16 @@ class Workspace:
         return self.root / "runs"
 
     @property
+    def tasks(self) -> Path:
+        """Prepared tasks, `tasks/<name>/<fingerprint>/`."""
+        return self.root / "tasks"
+
+    @property
+    def cells(self) -> Path:
+        """Results of finished sweep cells, by fingerprint."""
+        return self.root / "cells"
+
+    @property
     def mlflow_database(self) -> Path:
         """The default MLflow tracking store."""
         return self.root / "mlflow.db"

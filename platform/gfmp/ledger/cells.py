@@ -1,0 +1,114 @@
+"""Finished cells: content-addressed, committed whole, never run again."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gfmp.errors import CorruptArtefactError, ExistsError
+from gfmp.storage.atomic import atomic_write, read_json, staged_directory, write_json
+from gfmp.storage.hashes import sha256_bytes
+from gfmp.storage.workspace import Workspace
+
+FORMAT_VERSION = 1
+_RESULT, _PREDICTIONS = "result.json", "test_predictions.npy"
+
+
+@dataclass(frozen=True)
+class CellResult:
+    """What a cell found.
+
+    Attributes:
+        cell: Its fingerprint.
+        metrics: `test/<metric>` and `valid/<metric>`.
+        facts: What else is worth knowing: steps, attempts, best_epoch, chosen penalty,
+            seconds, flags such as `collapsed`. Never part of a result table.
+        test_predictions: Probabilities of classes or labels, or values; float32, shape (N, O),
+            rows in the order of the task's test split.
+        history: One mapping per validation: step, loss, valid/<metric>.
+    """
+
+    cell: str
+    metrics: Mapping[str, float]
+    facts: Mapping[str, float | int | str | bool]
+    test_predictions: NDArray[np.float32] = field(compare=False)
+    history: tuple[Mapping[str, float], ...] = ()
+
+
+class CellStore:
+    """The finished cells of a workspace."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._folder = workspace.cells
+
+    def path(self, fingerprint: str) -> Path:
+        """Return the folder of a cell, there or not."""
+        return self._folder / fingerprint[:2] / fingerprint
+
+    def finished(self, fingerprint: str) -> bool:
+        """Return True when the cell has a result."""
+        return (self.path(fingerprint) / _RESULT).is_file()
+
+    def put(self, result: CellResult, cell: Mapping[str, object]) -> None:
+        """Publish a result with the cell that made it; the first one stays.
+
+        Raises:
+            StorageError: the disk refused.
+        """
+        buffer = io.BytesIO()
+        np.save(buffer, result.test_predictions.astype(np.float32))
+        predictions = buffer.getvalue()
+        folder = self.path(result.cell)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(ExistsError), staged_directory(folder) as staging:
+            atomic_write(staging / _PREDICTIONS, predictions)
+            write_json(
+                staging / _RESULT,
+                {
+                    "format_version": FORMAT_VERSION,
+                    "cell": dict(cell),
+                    "metrics": dict(result.metrics),
+                    "facts": dict(result.facts),
+                    "history": [dict(point) for point in result.history],
+                    "predictions_sha256": sha256_bytes(predictions),
+                },
+            )
+
+    def get(self, fingerprint: str) -> CellResult:
+        """Return the result of a finished cell.
+
+        Raises:
+            CorruptArtefactError: its files are not as they were written.
+            FileNotFoundError: it has none; ask `finished` first.
+        """
+        folder = self.path(fingerprint)
+        value = read_json(folder / _RESULT)
+        data = (folder / _PREDICTIONS).read_bytes()
+        known = value.get("format_version") == FORMAT_VERSION
+        if not known or sha256_bytes(data) != value.get("predictions_sha256"):
+            raise CorruptArtefactError(
+                f"cell {fingerprint[:12]} is not as it was written",
+                where=str(folder),
+                why="its predictions do not hash to what its result says",
+                fix=f"remove that folder and run the sweep again with --resume: {folder}",
+            )
+        history = value["history"]
+        assert isinstance(history, list), "the format says so"
+        return CellResult(
+            cell=fingerprint,
+            metrics=_mapping(value["metrics"]),
+            facts=_mapping(value["facts"]),
+            test_predictions=np.load(io.BytesIO(data), allow_pickle=False),
+            history=tuple(_mapping(point) for point in history),
+        )
+
+
+def _mapping(value: object) -> dict[str, float]:
+    assert isinstance(value, dict), "the format says so"
+    return value

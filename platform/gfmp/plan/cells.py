@@ -1,0 +1,125 @@
+"""One cell of a sweep: exactly what is learned from which labels, and its identity."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from pydantic import TypeAdapter
+
+from gfmp.spec.learner import AnyLearner, Finetuning, Learner
+from gfmp.storage.hashes import fingerprint
+
+# Goes up when a change of gfmp changes the numbers of cells; finished cells then run again.
+NUMERICS_VERSION = 1
+NONE = ""
+
+
+@dataclass(frozen=True)
+class Ingredient:
+    """Something a cell is made of: its name for people and the hash of its content.
+
+    Attributes:
+        name: Empty where a baseline has no such thing.
+        fingerprint: Empty with `name`.
+    """
+
+    name: str = NONE
+    fingerprint: str = NONE
+
+
+@dataclass(frozen=True, order=True)
+class TrialKey:
+    """What the cells of one trial share, so that they share its work."""
+
+    task: str
+    vocabulary: str
+    initial: str
+    baseline: str
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One learner on one label subset of one task.
+
+    Attributes:
+        task: The task.
+        vocabulary: The one vocabulary whose prompt is active; none for baselines.
+        initial: Where the weights start: a pretrained run, a folder, `scratch`; none for
+            baselines.
+        learner: Its settings, nothing left out.
+        label_percent: Share of the training rows that are labelled, in percent.
+        seed: Chooses the subset, the initial head, the order of rows.
+        subset: Fingerprint of the subset's rows.
+        num_rows: Rows in the subset.
+    """
+
+    task: Ingredient
+    vocabulary: Ingredient
+    initial: Ingredient
+    learner: AnyLearner
+    label_percent: float
+    seed: int
+    subset: str
+    num_rows: int
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """sha256 of what decides the result: contents, learner and seed; no names, no commit."""
+        return fingerprint(
+            {
+                "numerics": NUMERICS_VERSION,
+                "task": self.task.fingerprint,
+                "vocabulary": self.vocabulary.fingerprint,
+                "initial": self.initial.fingerprint,
+                "learner": self.learner.model_dump(mode="json"),
+                "seed": self.seed,
+                "subset": self.subset,
+            }
+        )
+
+    @property
+    def method(self) -> str:
+        """What a table calls the learner: `full`, `lora`, `probe`, `kmer` or `cnn`."""
+        learner = self.learner
+        return learner.method if isinstance(learner, Finetuning) else learner.kind
+
+    @property
+    def model(self) -> str:
+        """What a table calls the row: method, vocabulary and initial model."""
+        parts = (self.method, self.vocabulary.name, self.initial.name)
+        return " / ".join(part for part in parts if part)
+
+    @property
+    def trial(self) -> TrialKey:
+        """The trial the cell belongs to."""
+        baseline = NONE if self.vocabulary.name else self.learner.kind
+        return TrialKey(self.task.name, self.vocabulary.name, self.initial.name, baseline)
+
+    def to_json(self) -> dict[str, object]:
+        """Return JSON values with the fingerprint."""
+        body: dict[str, object] = TypeAdapter(Cell).dump_python(self, mode="json")
+        return {"fingerprint": self.fingerprint, **body}
+
+    @classmethod
+    def from_json(cls, value: dict[str, object]) -> Cell:
+        """Rebuild a cell written by `to_json`.
+
+        Raises:
+            ValueError: a field is missing or of another type (pydantic's ValidationError).
+        """
+        body = {key: part for key, part in value.items() if key != "fingerprint"}
+        learner = TypeAdapter(Learner).validate_python(body.pop("learner"), strict=False)
+        parts = {
+            name: TypeAdapter(Ingredient).validate_python(body.pop(name))
+            for name in ("task", "vocabulary", "initial")
+        }
+        rest = TypeAdapter(dict[str, float | int | str]).validate_python(body)
+        return cls(
+            **parts,
+            learner=learner,
+            label_percent=float(rest["label_percent"]),
+            seed=int(rest["seed"]),
+            subset=str(rest["subset"]),
+            num_rows=int(rest["num_rows"]),
+        )

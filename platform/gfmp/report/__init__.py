@@ -1,0 +1,1 @@
+"""What a sweep says: statistics, tables, figures, one page."""

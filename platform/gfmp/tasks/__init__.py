@@ -1,0 +1,1 @@
+"""Labelled problems: what a task is, how it is read, split, cut into label subsets and scored."""

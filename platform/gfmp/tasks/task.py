@@ -1,0 +1,107 @@
+"""A task as a frozen value: rows with labels in three splits, and how it is scored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+TargetKind = Literal["binary", "multiclass", "multilabel", "regression"]
+Split = Literal["train", "valid", "test"]
+SPLITS: tuple[Split, ...] = ("train", "valid", "test")
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is predicted.
+
+    Attributes:
+        kind: `binary` and `multiclass` have one column of class indices, `multilabel` one 0/1
+            column per label (NaN where it is unknown), `regression` one column per value.
+        names: Class names (binary, multiclass), label names, or names of the values.
+        positive_weight: Weight of positive examples in the loss (binary, multilabel).
+    """
+
+    kind: TargetKind
+    names: tuple[str, ...]
+    positive_weight: float = 1.0
+
+    @property
+    def num_outputs(self) -> int:
+        """Columns O of a prediction: probabilities of classes or labels, or values."""
+        return len(self.names)
+
+    @property
+    def classifies(self) -> bool:
+        """True when each row has exactly one class."""
+        return self.kind in ("binary", "multiclass")
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The labelled rows of one split.
+
+    Attributes:
+        sequences: Upper-case A, C, G, T, N; RNA is read as DNA (U as T).
+        targets: float32, shape (N, 1) for classes, (N, K) for labels and values.
+        origins: Where each row comes from: `contig:start-end:strand` (0-based, half-open), an
+            id, or `file:line`.
+        groups: What must not be torn apart by a split (a gene, a contig); empty text when rows
+            are independent.
+    """
+
+    sequences: tuple[bytes, ...]
+    targets: NDArray[np.float32]
+    origins: tuple[str, ...]
+    groups: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        counts = {len(self.sequences), len(self.targets), len(self.origins), len(self.groups)}
+        assert len(counts) == 1, "every row has a sequence, targets, an origin and a group"
+
+    def __len__(self) -> int:
+        return len(self.sequences)
+
+    def take(self, rows: NDArray[np.int64]) -> Rows:
+        """Return the rows at these positions, in this order."""
+        places = rows.tolist()
+        return Rows(
+            tuple(self.sequences[i] for i in places),
+            self.targets[rows],
+            tuple(self.origins[i] for i in places),
+            tuple(self.groups[i] for i in places),
+        )
+
+
+@dataclass(frozen=True)
+class Task:
+    """A labelled problem, ready to be learned.
+
+    Attributes:
+        name: What specs and tables call it.
+        target: What is predicted.
+        metric: The one that decides; see `tasks.metrics`.
+        also: Metrics reported beside it.
+        train: Rows to learn from.
+        valid: Rows that choose epochs and penalties.
+        test: Rows that are only scored.
+        fingerprint: sha256 of everything above but the name.
+        facts: Provenance for people: source, licence, citation, counts.
+    """
+
+    name: str
+    target: Target
+    metric: str
+    also: tuple[str, ...]
+    train: Rows
+    valid: Rows
+    test: Rows
+    fingerprint: str
+    facts: Mapping[str, str] = field(default_factory=dict, hash=False, compare=False)
+
+    def rows(self, split: Split) -> Rows:
+        """Return the rows of a split."""
+        return {"train": self.train, "valid": self.valid, "test": self.test}[split]
