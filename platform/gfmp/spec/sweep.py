@@ -1,0 +1,180 @@
+"""What a person asks of a sweep (specs/*.yaml) and of one fine-tuning job (jobs/finetune.yaml)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from gfmp.spec.base import Closed, Fraction, Name, PositiveInt
+from gfmp.spec.learner import CnnBaseline, Finetuning, KmerBaseline, Learner, Probe
+from gfmp.spec.model import Architecture
+
+SCRATCH = "scratch"
+Percent = Annotated[float, Field(gt=0.0, le=100.0)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+# The ratios of the paper's supplement (Ye et al., Genomics-FM, label efficiency).
+PAPER_PERCENTS = (1.0, 3.0, 10.0, 30.0, 40.0, 50.0, 60.0, 70.0, 80.0, 90.0, 100.0)
+
+
+class Values(Closed):
+    """Values a search tries for one field of a learner: a list, or a range.
+
+    Attributes:
+        choices: Each is as likely as the other.
+        low: Smallest value of a range.
+        high: Largest value of a range.
+        scale: `log` draws the logarithm evenly.
+    """
+
+    choices: tuple[int | float | str, ...] = ()
+    low: float | None = None
+    high: float | None = None
+    scale: Literal["log", "linear"] = "log"
+
+    @model_validator(mode="after")
+    def _list_or_range(self) -> Values:
+        ranged = self.low is not None and self.high is not None
+        if bool(self.choices) == ranged or (self.low is None) != (self.high is None):
+            raise ValueError("give either choices, or both low and high")
+        if self.low is not None and self.high is not None:
+            if self.low >= self.high:
+                raise ValueError(f"low {self.low} is not below high {self.high}")
+            if self.scale == "log" and self.low <= 0:
+                raise ValueError(f"low {self.low} has no logarithm")
+        return self
+
+
+class Search(Closed):
+    """Hyper-parameters chosen on validation, for each task, model and label ratio on its own.
+
+    Attributes:
+        space: Field of the learner -> values to try.
+        samples: Settings that are tried.
+        searcher: Which of Ray Tune's searchers proposes them.
+        halving: Asynchronous successive halving (ASHA) over epochs, among the settings of one
+            task, model and label ratio; label ratios never compete with each other.
+        reduction_factor: Share of settings that ASHA keeps at each rung is 1 / this.
+    """
+
+    space: Annotated[dict[str, Values], Field(min_length=1)]
+    samples: PositiveInt = 8
+    searcher: Literal["random"] = "random"
+    halving: bool = True
+    reduction_factor: Annotated[int, Field(ge=2)] = 3
+
+
+class Arm(Closed):
+    """One learner and what it is crossed with.
+
+    Attributes:
+        learner: Settings written out, or the name of a file in specs/learners/.
+        vocabularies: Vocabularies whose prompt is active, one at a time; none for baselines.
+        initial: Initial models: the name or id of a pretraining run, a folder in the DNABERT-2
+            or Genomics-FM layout (ending in /), or `scratch`; none for baselines.
+        label_percents: Overrides those of the sweep.
+        max_train_rows: Most rows of a subset; 0 is no limit.
+        search: Hyper-parameters to choose first.
+    """
+
+    learner: Learner | str
+    vocabularies: tuple[Name, ...] = ()
+    initial: tuple[str, ...] = ()
+    label_percents: tuple[Percent, ...] = ()
+    max_train_rows: Annotated[int, Field(ge=0)] = 0
+    search: Search | None = None
+
+    @model_validator(mode="after")
+    def _crossed(self) -> Arm:
+        if isinstance(self.learner, KmerBaseline | CnnBaseline) and self.initial:
+            raise ValueError(f"a {self.learner.kind} baseline has no initial model")
+        if bool(self.vocabularies) != bool(self.initial):
+            raise ValueError("an encoder needs both vocabularies and initial; a baseline neither")
+        return self
+
+
+class SweepCompute(Closed):
+    """Where a sweep runs; changes speed, not the numbers.
+
+    Attributes:
+        workers: Trials at once; 0 takes one per CPU core, or per share of a GPU.
+        threads_per_worker: CPU threads of a trial.
+        gpu_fraction: Share of a GPU for a trial when the machine has one; 0 uses CPUs only.
+    """
+
+    workers: Annotated[int, Field(ge=0)] = 0
+    threads_per_worker: PositiveInt = 1
+    gpu_fraction: Fraction = 0.25
+
+
+class SweepSpec(Closed):
+    """A grid of task x vocabulary x label ratio x seed x initial model.
+
+    Attributes:
+        name: Folder and experiment name of its runs.
+        tasks: Names of files in specs/tasks/, paths to them, or folders in the GUE layout.
+        label_percents: Nested label subsets, in percent of the training rows.
+        seeds: Each draws its own subsets, heads and row order.
+        scratch_model: Architecture of `scratch`; without it that of the first pretrained model.
+        arms: Learners and what they are crossed with.
+    """
+
+    kind: Literal["sweep"]
+    name: Name
+    tasks: Annotated[tuple[str, ...], Field(min_length=1)]
+    label_percents: Annotated[tuple[Percent, ...], Field(min_length=1)] = PAPER_PERCENTS
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0, 1, 2)
+    scratch_model: str | Architecture = ""
+    arms: Annotated[tuple[Arm, ...], Field(min_length=1)]
+    compute: SweepCompute = SweepCompute()
+
+    @model_validator(mode="after")
+    def _no_doubles(self) -> SweepSpec:
+        axes: dict[str, tuple[object, ...]] = {
+            "tasks": self.tasks,
+            "label_percents": self.label_percents,
+            "seeds": self.seeds,
+        }
+        for name, values in axes.items():
+            if len(set(values)) != len(values):
+                raise ValueError(f"{name} names something twice: {list(values)}")
+        return self
+
+
+class FinetuneSpec(Closed):
+    """One fine-tuning: a task, a vocabulary, an initial model.
+
+    Attributes:
+        name: Folder and experiment name of its runs.
+        task: See `SweepSpec.tasks`.
+        vocabulary: The one vocabulary whose prompt is active.
+        initial: See `Arm.initial`.
+        learner: Settings written out, or the name of a file in specs/learners/.
+        label_percent: Share of the training rows that is used.
+        scratch_model: See `SweepSpec.scratch_model`.
+    """
+
+    kind: Literal["finetune"]
+    name: Name
+    seed: Seed = 0
+    task: str
+    vocabulary: Name
+    initial: str
+    learner: Annotated[Finetuning | Probe, Field(discriminator="kind")] | str
+    label_percent: Percent = 100.0
+    scratch_model: str | Architecture = ""
+    compute: SweepCompute = SweepCompute()
+
+    def as_sweep(self) -> SweepSpec:
+        """Return the sweep of the one cell this job is."""
+        arm = Arm(learner=self.learner, vocabularies=(self.vocabulary,), initial=(self.initial,))
+        return SweepSpec(
+            kind="sweep",
+            name=self.name,
+            tasks=(self.task,),
+            label_percents=(self.label_percent,),
+            seeds=(self.seed,),
+            scratch_model=self.scratch_model,
+            arms=(arm,),
+            compute=self.compute,
+        )

@@ -1,0 +1,1 @@
+"""Rules that turn genomes and their annotation into labelled windows."""
