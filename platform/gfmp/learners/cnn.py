@@ -1,0 +1,103 @@
+"""The CNN baseline: trained from nothing on the labelled rows.
+
+Source: Gresova et al., Genomic Benchmarks (2023): the network, and Adam at its usual rate. Early
+stopping, the second attempt and targets other than two classes are ours.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from gfmp.learners.cnn_network import SHORTEST_BP, letter_codes
+from gfmp.learners.cnn_training import Examples, Fitted, Lesson, train
+from gfmp.learners.collapse import is_collapsed
+from gfmp.learners.compute import Compute
+from gfmp.learners.keyed import attempt_seed
+from gfmp.learners.scoring import metrics_of
+from gfmp.ledger.cells import CellResult
+from gfmp.plan.cells import Cell
+from gfmp.spec.learner import CnnBaseline
+from gfmp.tasks.task import SPLITS, Rows, Split, Task
+
+
+class CnnTrial:
+    """The cells of the CNN baseline on one task; its letters are coded once for all of them.
+
+    Rows are padded to the longest of the task, and to what three poolings need. With one thread a
+    result is a function of its cell.
+
+    Args:
+        task: The task.
+        threads: Threads torch computes with.
+    """
+
+    def __init__(self, task: Task, threads: int = 1) -> None:
+        self._task = task
+        self._compute = Compute.of("cpu", threads)
+        longest = (len(s) for split in SPLITS for s in task.rows(split).sequences)
+        length_bp = max(SHORTEST_BP, max(longest, default=0))
+        self._examples: Mapping[Split, Examples] = {
+            split: _coded(task.rows(split), length_bp) for split in SPLITS
+        }
+
+    def run(self, cell: Cell, rows: NDArray[np.int64]) -> CellResult:
+        """Learn from some rows of the training split and score the test split once.
+
+        A network that has collapsed on the validation rows is trained again from another seed,
+        as often as the learner allows; the last one counts.
+
+        Args:
+            cell: What to do; its learner is a CNN baseline.
+            rows: Positions of the labelled rows in the training split.
+        """
+        learner = cell.learner
+        assert isinstance(learner, CnnBaseline), "the cells of this trial are CNN baselines"
+        began = time.perf_counter()
+        with self._compute.engaged():
+            attempts, fitted = self._attempt(learner, rows, cell.seed)
+            valid = fitted.predict(self._examples["valid"].letters)
+            test = fitted.predict(self._examples["test"].letters)
+        valid_metrics, valid_facts = metrics_of(self._task, "valid", valid)
+        test_metrics, test_facts = metrics_of(self._task, "test", test)
+        return CellResult(
+            cell=cell.fingerprint,
+            metrics={**valid_metrics, **test_metrics},
+            facts={
+                "attempts": attempts,
+                "collapsed": self._collapsed(valid),
+                "steps": fitted.steps,
+                "best_epoch": fitted.best_epoch,
+                "seconds": round(time.perf_counter() - began, 3),
+                **valid_facts,
+                **test_facts,
+            },
+            test_predictions=test,
+            history=fitted.history,
+        )
+
+    def _attempt(
+        self, learner: CnnBaseline, rows: NDArray[np.int64], seed: int
+    ) -> tuple[int, Fitted]:
+        """Return how many networks were trained, and the last of them."""
+        chosen, examples = torch.from_numpy(rows), self._examples["train"]
+        labelled = Examples(examples.letters[chosen], examples.targets[chosen])
+        valid = self._examples["valid"]
+        lesson = Lesson(self._task.target, self._task.metric, labelled, valid)
+        for attempt in range(learner.attempts):
+            fitted = train(learner, lesson, attempt_seed(seed, attempt))
+            if not self._collapsed(fitted.predict(valid.letters)):
+                break
+        return attempt + 1, fitted
+
+    def _collapsed(self, valid: NDArray[np.float32]) -> bool:
+        return is_collapsed(self._task.target, self._task.valid.targets, valid)
+
+
+def _coded(rows: Rows, length_bp: int) -> Examples:
+    letters = torch.from_numpy(letter_codes(rows.sequences, length_bp))
+    return Examples(letters, torch.from_numpy(rows.targets.copy()))

@@ -1,0 +1,155 @@
+"""The cells of one task, one vocabulary and one initial model, on one worker."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gfmp.learners.compute import AUTOMATIC, Compute
+from gfmp.learners.embed import Embeddings, SplitEmbedding
+from gfmp.learners.finetune import Setting, best_attempt, predicted
+from gfmp.learners.initial import Initial
+from gfmp.learners.packed import RowPacker
+from gfmp.learners.probe import Features, probe
+from gfmp.learners.scoring import metrics_of
+from gfmp.learners.tokens import TaskTokens
+from gfmp.ledger.cells import CellResult
+from gfmp.model.encoder import count_parameters
+from gfmp.plan.cells import Cell
+from gfmp.spec.learner import Finetuning, Probe
+from gfmp.tasks.task import SPLITS, Task
+
+_ANY_SEED = 0
+
+
+class EncoderTrial:
+    """Runs fine-tuning and probe cells that share tokens, weights and embeddings.
+
+    A cell's result depends on the cell, on `threads` and on the device, never on the cells that
+    ran before it.
+
+    Args:
+        task: The task.
+        tokens: Its rows in the trial's vocabulary.
+        initial: Where the weights start.
+        threads: Threads on a CPU.
+        device: `cpu`, `cuda`, or `auto` for the GPU where there is one.
+
+    Raises:
+        MissingInputError: the initial model never saw the vocabulary.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        tokens: TaskTokens,
+        initial: Initial,
+        threads: int = 1,
+        device: str = AUTOMATIC,
+    ) -> None:
+        assert len(task.valid) > 0, f"task {task.name!r} has validation rows"
+        compute = Compute.of(device, threads)
+        self._setting = Setting(task, tokens, initial, RowPacker(initial, tokens), compute)
+        self._by_seed: dict[int, Embeddings] = {}
+        self._prepared = np.zeros(0, dtype=np.int64)
+
+    def prepare(self, rows: NDArray[np.int64]) -> None:
+        """Say which training rows the coming probe cells will ask for, in all.
+
+        They are then embedded together at the first probe cell; without this hint each cell
+        embeds those that are new to it.
+        """
+        self._prepared = np.unique(rows)
+
+    def run(self, cell: Cell, rows: NDArray[np.int64]) -> CellResult:
+        """Learn one cell.
+
+        Args:
+            cell: A fine-tuning or a probe of this trial's vocabulary and initial model.
+            rows: Its labelled rows, as positions in `task.train`.
+
+        Raises:
+            TrainingError: the loss was not finite in any attempt.
+        """
+        setting, learner = self._setting, cell.learner
+        made_of = (cell.vocabulary.fingerprint, cell.initial.fingerprint)
+        own = (setting.tokens.fingerprint, setting.initial.fingerprint)
+        assert made_of == own, "a trial runs the cells of its vocabulary and initial model"
+        started = time.perf_counter()
+        with setting.compute.engaged():
+            if isinstance(learner, Finetuning):
+                found = self._finetuned(learner, rows, cell.seed)
+            else:
+                assert isinstance(learner, Probe), f"no encoder learns a {learner.kind} cell"
+                found = self._probed(learner, rows, cell.seed)
+        valid, undefined_valid = metrics_of(setting.task, "valid", found.valid)
+        test, undefined_test = metrics_of(setting.task, "test", found.test)
+        seconds = time.perf_counter() - started
+        facts = {**found.facts, **undefined_valid, **undefined_test, "seconds": seconds}
+        return CellResult(cell.fingerprint, {**valid, **test}, facts, found.test, found.history)
+
+    def _finetuned(self, learner: Finetuning, rows: NDArray[np.int64], seed: int) -> _Found:
+        setting = self._setting
+        attempt, number = best_attempt(setting, learner, rows, seed)
+        assert attempt.best is not None, "an attempt without a finite epoch is an error"
+        valid = predicted(setting, attempt.model, attempt.objective, "valid").predictions
+        test = predicted(setting, attempt.model, attempt.objective, "test").predictions
+        facts = {
+            "attempts": number,
+            "collapsed": attempt.failed,
+            "best_epoch": attempt.best.epoch,
+            "steps": attempt.steps,
+            "parameters": count_parameters(attempt.model),
+        }
+        return _Found(valid, test, facts, attempt.history)
+
+    def _probed(self, learner: Probe, rows: NDArray[np.int64], seed: int) -> _Found:
+        setting, embeddings = self._setting, self._embeddings(seed)
+        embeddings.extend("train", np.union1d(rows, self._prepared))
+        features = Features(
+            embeddings.of("train", rows),
+            embeddings.of("valid", np.arange(len(setting.task.valid))),
+            embeddings.of("test", np.arange(len(setting.task.test))),
+        )
+        targets = setting.task.train.targets[rows]
+        chosen = probe(setting.task, features, targets, learner.penalties)
+        facts = {
+            "penalty": chosen.penalty,
+            "unconverged_fits": chosen.unconverged,
+            "features": features.train.shape[1],
+            "embedded_rows": embeddings.num_known,
+        }
+        return _Found(chosen.valid, chosen.test, facts, ())
+
+    def _embeddings(self, seed: int) -> Embeddings:
+        """Return the embeddings that cells share; untrained weights differ by seed."""
+        if self._setting.initial.state is not None:
+            seed = _ANY_SEED
+        if seed not in self._by_seed:
+            setting = self._setting
+            parts = {
+                split: SplitEmbedding(
+                    setting.tokens.split(split),
+                    setting.packer,
+                    setting.compute,
+                    in_full=split != "train",
+                )
+                for split in SPLITS
+            }
+            # Only the latest seed's are kept: they are as large as the task.
+            self._by_seed = {seed: Embeddings(setting.initial, seed, parts)}
+        return self._by_seed[seed]
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What a learner found: predictions of validation and test rows, and what to tell."""
+
+    valid: NDArray[np.float32]
+    test: NDArray[np.float32]
+    facts: Mapping[str, float | int | str | bool]
+    history: tuple[Mapping[str, float], ...]

@@ -1,0 +1,197 @@
+"""An initial model from a local folder in the layout of DNABERT-2 and Genomics-FM."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from gfmp.errors import DataError, MissingInputError, Problem
+from gfmp.learners.foreign_tokens import ForeignTokens, read_tokens
+from gfmp.learners.initial import Initial
+from gfmp.model.interop import POSITIONS, WORDS, encoder_part, encoder_state, misfits
+from gfmp.model.layers import LAYER_NORM_EPSILON
+from gfmp.spec.model import Architecture
+from gfmp.storage.hashes import fingerprint, sha256_file
+from gfmp.vocabulary.ensemble import Ensemble
+from gfmp.vocabulary.fields import Fields, json_place
+from gfmp.vocabulary.vocabulary import SPECIALS
+
+# Goes up when the same folder gives other weights.
+IMPORT_VERSION = 1
+CONFIG_FILE = "config.json"
+WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
+_MOST_SHOWN = 10
+
+
+@dataclass(frozen=True)
+class _Weights:
+    path: Path
+    part: Mapping[str, Tensor]
+
+
+def from_folder(folder: Path, vocabulary: str = "") -> Initial:
+    """Return the encoder of a folder with config.json, weights and a tokenizer.
+
+    Its hidden states are those of the public code without dropout. Rows begin with a prompt only
+    where the folder's tokenizer has one ([BPE], [KMER], as in Genomics-FM).
+
+    Args:
+        folder: The folder; nothing of it is executed.
+        vocabulary: Name of its vocabulary, which is part of a vocabulary's identity; empty for
+            the folder's name.
+
+    Raises:
+        MissingInputError: a file is missing.
+        DataError: the weights or settings are not of this layout; lists what does not fit.
+        VocabularyError: the tokenizer cannot be read as one of ours.
+    """
+    name = re.sub(r"[^a-z0-9._-]+", "-", folder.resolve().name.lower()).strip("-._")[:64]
+    config = _config(folder)
+    architecture = _architecture(config)
+    weights = _weights(folder)
+    _check(architecture, config, weights)
+    tokens = read_tokens(folder, vocabulary or name or "foreign")
+    ensemble = Ensemble.of([tokens.vocabulary])
+    rows = _rows(ensemble, tokens, weights)
+    state = encoder_state(architecture, weights.part, rows)
+    identity = {
+        "import": IMPORT_VERSION,
+        "weights": sha256_file(weights.path),
+        "architecture": architecture.model_dump(mode="json"),
+        "ensemble": ensemble.fingerprint,
+        "rows": rows,
+    }
+    prompted = bool(tokens.prompt)
+    return Initial(folder.name, fingerprint(identity), architecture, ensemble, state, prompted)
+
+
+def _config(folder: Path) -> Fields:
+    path = folder / CONFIG_FILE
+    if not path.is_file():
+        raise MissingInputError(
+            f"there is no {CONFIG_FILE}",
+            where=str(folder),
+            why=f"a model folder has {CONFIG_FILE}, weights and a tokenizer",
+            fix="give the folder that the model was saved to",
+        )
+    try:
+        value = json.loads(path.read_bytes())
+    except ValueError as fault:
+        value = fault
+    if not isinstance(value, dict):
+        raise DataError(
+            f"{CONFIG_FILE} is not a JSON object",
+            where=str(path),
+            why=f"found {str(value)[:200]}",
+            fix="copy the file again from where it came from",
+        )
+    return Fields(value, json_place(str(path)), error=DataError)
+
+
+def _architecture(config: Fields) -> Architecture:
+    keys = {
+        "layers": "num_hidden_layers",
+        "width": "hidden_size",
+        "heads": "num_attention_heads",
+        "intermediate": "intermediate_size",
+    }
+    try:
+        return Architecture(**{ours: config.integer(theirs) for ours, theirs in keys.items()})
+    except ValidationError as fault:
+        raise DataError(
+            str(fault.errors()[0]["msg"]),
+            where=config.place(()),
+            why="the settings must describe an encoder that can be built",
+            fix="copy the file again from where it came from",
+        ) from fault
+
+
+def _weights(folder: Path) -> _Weights:
+    found = [folder / name for name in WEIGHT_FILES if (folder / name).is_file()]
+    if not found:
+        raise MissingInputError(
+            "there are no weights",
+            where=str(folder),
+            why=f"they are read from {' or '.join(WEIGHT_FILES)}, whole in one file",
+            fix="save the model's state into one of those files",
+        )
+    return _Weights(found[0], encoder_part(_loaded(found[0])))
+
+
+def _loaded(path: Path) -> Mapping[str, Tensor]:
+    # Both readers build tensors only; a pickle that wants to run code is refused.
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        weights = torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError) as fault:
+        raise DataError(
+            "the weights cannot be read",
+            where=str(path),
+            why=str(fault).splitlines()[0][:200] or type(fault).__name__,
+            fix="copy the file again; a pickle with anything but tensors is never opened",
+        ) from fault
+    if not isinstance(weights, dict) or not all(isinstance(w, Tensor) for w in weights.values()):
+        raise DataError(
+            "the file does not hold the state of a model",
+            where=str(path),
+            why="it must be a mapping of names to tensors",
+            fix="save model.state_dict() of the model",
+        )
+    return weights
+
+
+def _check(architecture: Architecture, config: Fields, weights: _Weights) -> None:
+    if problems := misfits(architecture, weights.part):
+        shown = (
+            Problem(
+                problem,
+                str(weights.path),
+                "the weights must be those of the MosaicBERT layout that config.json describes",
+                "give a folder of DNABERT-2 or Genomics-FM",
+            )
+            for problem in problems[:_MOST_SHOWN]
+        )
+        raise DataError.of(tuple(shown))
+    epsilon = config.number("layer_norm_eps") if "layer_norm_eps" in config.value else None
+    if epsilon is not None and epsilon != LAYER_NORM_EPSILON:
+        raise DataError(
+            f"layer_norm_eps is {epsilon:g}",
+            where=config.where("layer_norm_eps"),
+            why=f"the encoder's LayerNorm adds {LAYER_NORM_EPSILON:g}, as BERT's does",
+            fix="use a model that was trained with that number",
+        )
+    if POSITIONS in weights.part and config.value.get("use_alibi") is not True:
+        raise DataError(
+            "the weights have a table of positions",
+            where=f"{weights.path}: {POSITIONS}",
+            why="the encoder has ALiBi instead; in the code of Genomics-FM an argument chooses",
+            fix='if it was trained with ALiBi, write "use_alibi": true into config.json',
+        )
+
+
+def _rows(ensemble: Ensemble, tokens: ForeignTokens, weights: _Weights) -> list[int]:
+    """Return the row of their table for each row of the ensemble."""
+    # A prompt nobody trained is never read; it takes a row that exists.
+    prompt = tokens.ids[tokens.prompt or SPECIALS[0]]
+    own = {ensemble.tokens[ensemble.prompt(0)]: prompt}
+    rows = [own[t] if t in own else tokens.ids[t] for t in ensemble.tokens]
+    num_rows = len(weights.part[WORDS])
+    if max(rows) >= num_rows:
+        raise DataError(
+            f"the tokenizer has the id {max(rows):,}, the weights have {num_rows:,} rows",
+            where=str(tokens.path),
+            why="each token has a row of the embedding table",
+            fix="use the tokenizer that the model was trained with",
+        )
+    return rows
