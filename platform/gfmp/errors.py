@@ -100,6 +100,12 @@ class MissingInputError(GfmpError):
     code, exit_status = "M066", 66
 
 
+class PartialSweepError(GfmpError):
+    """A sweep ended, but some of its cells failed; what is finished is kept and reported."""
+
+    code, exit_status = "W003", 3
+
+
 class ServiceError(GfmpError):
     """Ray or MLflow cannot be reached."""
 

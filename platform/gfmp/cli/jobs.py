@@ -25,11 +25,17 @@ def plan(job: Path, assignments: tuple[str, ...], as_json: bool, workspace: Work
     from gfmp.plan.resolve import resolve
     from gfmp.plan.survey import find_corpus, survey
     from gfmp.spec.corpus import CorpusJobSpec
+    from gfmp.spec.sweep import FinetuneSpec, SweepSpec
 
     spec, document = load_job(job, assignments)
     if isinstance(spec, CorpusJobSpec):
         target = find_corpus(spec.corpus, document.path, workspace)
         show_corpus_target(target, as_json)
+        return
+    if isinstance(spec, FinetuneSpec | SweepSpec):
+        from gfmp.cli.sweeps import plan_sweep
+
+        plan_sweep(spec, document, workspace, as_json)
         return
     made = resolve(spec, survey(spec, document.path, workspace).known, document.where)
     if as_json:
@@ -65,15 +71,17 @@ def submit(
 
 
 def _start(job: Path, assignments: tuple[str, ...], workspace: Workspace) -> None:
-    from gfmp.cli.loading import load_job
+    from gfmp.cli.loading import JOBS, load_job
     from gfmp.cli.progress import shown
     from gfmp.mlflow_store.address import preflight, tracking_uri
     from gfmp.plan.preflight import shortfalls
     from gfmp.plan.resolve import resolve
     from gfmp.plan.survey import find_corpus, survey
     from gfmp.spec.corpus import CorpusJobSpec
+    from gfmp.spec.pretrain import PretrainSpec
+    from gfmp.spec.sweep import FinetuneSpec
 
-    spec, document = load_job(job, assignments)
+    spec, document = load_job(job, assignments, JOBS)
     if isinstance(spec, CorpusJobSpec):
         target = find_corpus(spec.corpus, document.path, workspace)
         with shown(workspace) as console:
@@ -82,6 +90,12 @@ def _start(job: Path, assignments: tuple[str, ...], workspace: Workspace) -> Non
             corpus = Builder(workspace, console.say).corpus(target)
             console.say(f"corpus {target.settings.name} is in {corpus.path}")
         return
+    if isinstance(spec, FinetuneSpec):
+        from gfmp.cli.sweeps import start_sweep
+
+        start_sweep(spec, document, workspace)
+        return
+    assert isinstance(spec, PretrainSpec), "the other kinds of jobs are handled above"
     # Whatever is wrong with the job shows here, before Ray is even imported.
     known = survey(spec, document.path, workspace).known
     planned = resolve(spec, known, document.where)
@@ -101,6 +115,11 @@ def _resume(wanted: str, assignments: tuple[str, ...], workspace: Workspace) -> 
     from gfmp.ledger.store import RunStore
 
     run = RunStore(workspace).get(wanted)
+    if run.header.kind != "pretrain":
+        from gfmp.cli.sweeps import resume_sweep
+
+        resume_sweep(run, assignments, workspace)
+        return
     with shown(workspace, run.plan().what.steps) as console:
         from gfmp.cluster.submit import new_where
         from gfmp.cluster.submit import resume as resume_run

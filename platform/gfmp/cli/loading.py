@@ -8,24 +8,29 @@ from gfmp.ledger.run import Run
 from gfmp.spec.corpus import CorpusJobSpec
 from gfmp.spec.load import load_spec, overridden, validate
 from gfmp.spec.pretrain import PretrainSpec
+from gfmp.spec.sweep import FinetuneSpec, SweepSpec
 from gfmp.storage.documents import Document, load_document, parse_document
 
-KINDS: dict[str, type[PretrainSpec] | type[CorpusJobSpec]] = {
+JobSpec = PretrainSpec | CorpusJobSpec | FinetuneSpec | SweepSpec
+JOBS: dict[str, type[JobSpec]] = {
     "pretrain": PretrainSpec,
     "build_corpus": CorpusJobSpec,
+    "finetune": FinetuneSpec,
 }
+SWEEPS: dict[str, type[JobSpec]] = {"sweep": SweepSpec}
+KINDS = JOBS | SWEEPS
 
 
 def load_job(
-    path: Path, assignments: tuple[str, ...]
-) -> tuple[PretrainSpec | CorpusJobSpec, Document]:
+    path: Path, assignments: tuple[str, ...], kinds: dict[str, type[JobSpec]] = KINDS
+) -> tuple[JobSpec, Document]:
     """Read a job file and apply `--set`.
 
     Raises:
         MissingInputError: there is no such file.
         SpecError: everything that is wrong with it.
     """
-    spec, document = load_spec(path, KINDS)
+    spec, document = load_spec(path, kinds)
     if assignments:
         document = overridden(document, assignments)
         spec = validate(document, type(spec))

@@ -11,6 +11,8 @@ import click
 from gfmp import __version__
 from gfmp.cli.jobs import plan, submit
 from gfmp.cli.runs import runs, ui
+from gfmp.cli.sweeps import report, sweep
+from gfmp.cli.tasks import tasks
 from gfmp.cli.vocabularies import register_vocab, vocab
 from gfmp.errors import GfmpError
 
@@ -25,7 +27,7 @@ def gfmp() -> None:
     """
 
 
-for command in (plan, submit, register_vocab, vocab, runs, ui):
+for command in (plan, submit, sweep, report, register_vocab, vocab, tasks, runs, ui):
     gfmp.add_command(command)
 
 

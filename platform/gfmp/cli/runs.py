@@ -76,12 +76,13 @@ def sync(run: str | None, workspace: Workspace) -> None:
     """Make MLflow equal the ledger of RUN, or of every run (after the server was down)."""
     from gfmp.cli.render.runs import show_synced
     from gfmp.ledger.store import RunStore
-    from gfmp.mlflow_store.mirror import Mirror, sync_workspace
+    from gfmp.mlflow_store.mirror import sync_workspace
+    from gfmp.mlflow_store.sweeps import mirror_of
 
     if run is not None:
-        show_synced(Mirror(RunStore(workspace).get(run), workspace).sync())
+        show_synced(mirror_of(RunStore(workspace).get(run), workspace).sync())
         return
-    done, failed = sync_workspace(workspace)
+    done, failed = sync_workspace(workspace, mirror_of)
     for synced in done:
         show_synced(synced)
     if failed:

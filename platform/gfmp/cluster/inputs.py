@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from gfmp.vocabulary.tokenizer import Tokenizer
 
 _FILE = "inputs.json"
 _PLACEMENT = "placement.json"
+_KEYS = frozenset({"corpus_path", "job_path", "ensemble"})
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ class RunInputs:
     @staticmethod
     def job_path(run_folder: Path) -> Path:
         """Return the job file the run was submitted with; it may have changed since."""
-        return Path(str(_stored(run_folder)["job_path"]))
+        return Path(str(_stored(run_folder, {"job_path"})["job_path"]))
 
     def feed(self) -> Feed:
         """Return the training feed."""
@@ -93,7 +95,7 @@ class RunInputs:
         return HeldOut(settings, self.corpus, self.ensemble, self.tokenizers)
 
 
-def _stored(run_folder: Path) -> dict[str, object]:
+def _stored(run_folder: Path, keys: Set[str] = _KEYS) -> dict[str, object]:
     path = run_folder / _FILE
     if not path.exists():
         raise MissingInputError(
@@ -103,7 +105,7 @@ def _stored(run_folder: Path) -> dict[str, object]:
             fix="submit its job again for a new run",
         )
     stored = read_json(path)
-    if missing := {"corpus_path", "job_path", "ensemble"} - stored.keys():
+    if missing := keys - stored.keys():
         raise _changed(path, f"the key {min(missing)!r} is missing")
     return stored
 

@@ -31,8 +31,8 @@ def mirrored(run: Run, workspace: Workspace) -> Iterator[None]:
 def _mirror(run: Run, workspace: Workspace, stop: threading.Event) -> None:
     # The import alone takes seconds, so it happens here and not on the way to the first step.
     try:
-        from gfmp.mlflow_store.mirror import Mirror
+        from gfmp.mlflow_store.sweeps import mirror_of
 
-        Mirror(run, workspace).follow(stop)
+        mirror_of(run, workspace).follow(stop)
     except Exception:
         logging.getLogger(__name__).exception("MLflow was not updated; the ledger is complete")

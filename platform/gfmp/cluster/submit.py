@@ -74,7 +74,7 @@ def _prepared(submission: Submission, say: Say) -> tuple[Plan, Run]:
             kind=spec.kind,
             seed=spec.seed,
             what_fingerprint=plan.what.fingerprint,
-            spec=_recorded(submission.document),
+            spec=recorded_text(submission.document),
             plan=plan.to_json(),
             command_line=submission.command_line,
         )
@@ -83,8 +83,8 @@ def _prepared(submission: Submission, say: Say) -> tuple[Plan, Run]:
     return plan, run
 
 
-def _recorded(document: Document) -> bytes:
-    """Return the job as it was read: the file itself, or its values when `--set` changed some."""
+def recorded_text(document: Document) -> bytes:
+    """Return a job as it was read: the file itself, or its values when `--set` changed some."""
     text = document.path.read_bytes().decode("utf-8")  # line ends stay as they are
     if parse_document(text, document.path).value != document.value:
         text = document_text(document)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Sequence
 from types import FrameType, TracebackType
 from typing import Protocol, Self
 
@@ -11,6 +12,7 @@ from gfmp.errors import InterruptedRunError, TerminatedRunError
 from gfmp.ledger.events import Event
 from gfmp.ledger.reader import Follower
 from gfmp.ledger.run import Run
+from gfmp.plan.cells import Cell
 
 _POLL_SECONDS = 0.2
 
@@ -27,13 +29,22 @@ class Console(Protocol):
         ...
 
 
+class SweepConsole(Console, Protocol):
+    """A console that also counts the cells of a sweep."""
+
+    def planned(self, cells: Sequence[Cell]) -> None:
+        """Begin to count these cells."""
+        ...
+
+
 def interruption(run: Run, name: str) -> InterruptedRunError:
     """Return the error that ends a stopped run: SIGTERM exits 143, all others 130."""
     kind = TerminatedRunError if name.startswith("SIGTERM") else InterruptedRunError
+    at = f" at step {run.last_step()}" if run.header.kind == "pretrain" else ""
     return kind(
-        f"run {run.id} was stopped ({name}) at step {run.last_step()}",
+        f"run {run.id} was stopped ({name}){at}",
         where=str(run.path),
-        why="its state is committed",
+        why="what it did so far is committed",
         fix=run.resume_command,
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -55,6 +56,10 @@ class CellStore:
         """Return True when the cell has a result."""
         return (self.path(fingerprint) / _RESULT).is_file()
 
+    def finished_at(self, fingerprint: str) -> float:
+        """Return when a finished cell was committed, as unix time in seconds."""
+        return (self.path(fingerprint) / _RESULT).stat().st_mtime
+
     def put(self, result: CellResult, cell: Mapping[str, object]) -> None:
         """Publish a result with the cell that made it; the first one stays.
 
@@ -74,8 +79,8 @@ class CellStore:
                     "format_version": FORMAT_VERSION,
                     "cell": dict(cell),
                     "metrics": dict(result.metrics),
-                    "facts": dict(result.facts),
-                    "history": [dict(point) for point in result.history],
+                    "facts": _writable(result.facts),
+                    "history": [_writable(point) for point in result.history],
                     "predictions_sha256": sha256_bytes(predictions),
                 },
             )
@@ -88,27 +93,52 @@ class CellStore:
             FileNotFoundError: it has none; ask `finished` first.
         """
         folder = self.path(fingerprint)
-        value = read_json(folder / _RESULT)
-        data = (folder / _PREDICTIONS).read_bytes()
-        known = value.get("format_version") == FORMAT_VERSION
-        if not known or sha256_bytes(data) != value.get("predictions_sha256"):
+        if not self.finished(fingerprint):
+            raise FileNotFoundError(folder / _RESULT)
+        try:
+            return _read(folder, fingerprint)
+        except (CorruptArtefactError, OSError, KeyError, TypeError, ValueError) as fault:
+            reason = fault.args[0] if isinstance(fault, ValueError) else "its files were changed"
             raise CorruptArtefactError(
-                f"cell {fingerprint[:12]} is not as it was written",
+                f"cell {fingerprint[:12]} is not as it was written: {reason}",
                 where=str(folder),
-                why="its predictions do not hash to what its result says",
+                why="results are published whole and never change",
                 fix=f"remove that folder and run the sweep again with --resume: {folder}",
-            )
-        history = value["history"]
-        assert isinstance(history, list), "the format says so"
-        return CellResult(
-            cell=fingerprint,
-            metrics=_mapping(value["metrics"]),
-            facts=_mapping(value["facts"]),
-            test_predictions=np.load(io.BytesIO(data), allow_pickle=False),
-            history=tuple(_mapping(point) for point in history),
-        )
+            ) from fault
 
 
-def _mapping(value: object) -> dict[str, float]:
-    assert isinstance(value, dict), "the format says so"
+def _read(folder: Path, fingerprint: str) -> CellResult:
+    value = read_json(folder / _RESULT)
+    data = (folder / _PREDICTIONS).read_bytes()
+    if value["format_version"] != FORMAT_VERSION:
+        raise ValueError(f"its format version is {value['format_version']!r}")
+    if sha256_bytes(data) != value["predictions_sha256"]:
+        raise ValueError("its predictions do not hash to what its result says")
+    history = value["history"]
+    if not isinstance(history, list):
+        raise TypeError("its history is no list")
+    return CellResult(
+        cell=fingerprint,
+        metrics=_numbers(value["metrics"]),
+        facts=_mapping(value["facts"]),
+        test_predictions=np.load(io.BytesIO(data), allow_pickle=False),
+        history=tuple(_numbers(point) for point in history),
+    )
+
+
+def _mapping(value: object) -> dict[str, float | int | str | bool]:
+    if not isinstance(value, dict):
+        raise TypeError("not a mapping")
     return value
+
+
+def _numbers(value: object) -> dict[str, float]:
+    return {name: float(number) for name, number in _mapping(value).items()}
+
+
+def _writable(values: Mapping[str, float | int | str | bool]) -> dict[str, object]:
+    # JSON has no word for NaN; a loss that is one must not cost the whole result.
+    return {
+        name: str(value) if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in values.items()
+    }

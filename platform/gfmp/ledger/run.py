@@ -181,12 +181,16 @@ class Run:
     @property
     def repeat_command(self) -> str:
         """The command that does the same again as a new run."""
-        return shlex.join(["gfmp", "submit", str(self.spec_path)])
+        return shlex.join(["gfmp", self._verb, str(self.spec_path)])
 
     @property
     def resume_command(self) -> str:
         """The command that continues this run."""
-        return shlex.join(["gfmp", "submit", "--resume", self.id])
+        return shlex.join(["gfmp", self._verb, "--resume", self.id])
+
+    @property
+    def _verb(self) -> str:
+        return "sweep" if self.header.kind == "sweep" else "submit"
 
     @contextlib.contextmanager
     def own(self) -> Iterator[None]:

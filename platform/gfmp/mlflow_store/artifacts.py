@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gfmp.ledger.run import Run
 from gfmp.mlflow_store.client import Tracked
-from gfmp.storage.hashes import sha256_file
+from gfmp.storage.hashes import fingerprint, sha256_file
 
 _HASH_CHARACTERS = 16
 Files = dict[str, Path]
@@ -49,6 +49,28 @@ def upload(tracked: Tracked, files: Files) -> int:
             tracked.send_tags({tag: content})
             num_sent += 1
     return num_sent
+
+
+def upload_folder(tracked: Tracked, folder: Path, name: str) -> int:
+    """Copy a folder when anything in it is new; return how many files were sent.
+
+    One tag holds the hash of all its files. Hidden files are those still being written.
+    """
+    found = sorted(p for p in folder.rglob("*") if p.is_file()) if folder.is_dir() else []
+    files = {path.relative_to(folder): path for path in found}
+    files = {at: path for at, path in files.items() if not _hidden(at)}
+    hashes = {str(at): sha256_file(path) for at, path in files.items()}
+    content, tag = fingerprint(hashes)[:_HASH_CHARACTERS], f"gfmp.artifact.{name}"
+    if not files or tracked.tags.get(tag) == content:
+        return 0
+    for at, path in files.items():
+        tracked.send_artifact(path, (Path(name) / at.parent).as_posix())
+    tracked.send_tags({tag: content})
+    return len(files)
+
+
+def _hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
 
 
 def report_markdown(run_id: str, report: Mapping[str, object]) -> str:

@@ -197,6 +197,16 @@ class Tracked:
         return str(self._run.info.run_id)
 
     @property
+    def experiment_id(self) -> str:
+        """MLflow's id of the experiment."""
+        return str(self._run.info.experiment_id)
+
+    @property
+    def client(self) -> MlflowClient:
+        """The client it talks through."""
+        return self._client
+
+    @property
     def status(self) -> str:
         """MLflow's word for the state of the run."""
         return str(self._run.info.status)

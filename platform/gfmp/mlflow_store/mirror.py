@@ -7,6 +7,8 @@ import logging
 import tempfile
 import threading
 import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +31,7 @@ INTERVAL_SECONDS = 5.0
 MAX_INTERVAL_SECONDS = 60.0
 FIGURE_SECONDS = 60.0
 _LOCK_SECONDS = 30.0
-_OVER = (Status.FINISHED, Status.FAILED, Status.INTERRUPTED)
+OVER = (Status.FINISHED, Status.FAILED, Status.INTERRUPTED)
 _log = logging.getLogger(__name__)
 
 
@@ -43,6 +45,7 @@ class Synced:
         num_points: Metric points that were sent.
         num_files: Artifacts that were sent.
         status: MLflow's state of the run now.
+        num_children: Cells of a sweep that were sent.
     """
 
     run_id: str
@@ -50,26 +53,20 @@ class Synced:
     num_points: int
     num_files: int
     status: str
+    num_children: int = 0
 
 
-class Mirror:
-    """Makes the MLflow run of a gfmp run equal to its ledger, again and again.
+class RunMirror(ABC):
+    """Makes MLflow equal to the ledger of one run, once or as it grows.
 
-    What MLflow already has is read from MLflow, never remembered on disk. MLflow cannot take a
-    point back: when a resumed run computes a step again that was sent before, the first value
-    stays there and the tag `gfmp.recomputed` names the steps; `rebuild` makes them equal.
+    What MLflow already has is read from MLflow, never remembered on disk.
     """
 
     def __init__(self, run: Run, workspace: Workspace) -> None:
         self._run = run
         self._workspace = workspace
         self._uri = tracking_uri(workspace)
-        self._plan = run.plan_json()
-        self._follower = Follower(run.ledger_path)
-        self._book = SeriesBook(payload.step_filter(payload.planned_steps(self._plan)))
-        self._latest: dict[str, Event] = {}
         self._tracked: Tracked | None = None
-        self._drawn_at = time.monotonic()
         self._problem = ""
 
     @property
@@ -87,18 +84,6 @@ class Mirror:
         """
         with self._lock():
             self._tracked = None  # another process may have sent points since
-            return self._sync()
-
-    def rebuild(self) -> Synced:
-        """Move the MLflow run to MLflow's trash and make it anew from the ledger.
-
-        Raises:
-            ServiceError, LockedError, CorruptArtefactError: see `sync`.
-        """
-        with self._lock():
-            with store_faults(self._uri):
-                self._open().delete()
-            self._tracked = None
             return self._sync()
 
     def follow(self, stop: threading.Event) -> None:
@@ -142,6 +127,46 @@ class Mirror:
         found = Tracked.find(client, header.name, self._run.id)
         return found or Tracked.create(client, header.name, self._run.id, header.created_seconds)
 
+    def _send_status(self, tracked: Tracked, status: Status, last: float) -> None:
+        wanted = payload.mlflow_status(status)
+        over = status in OVER
+        end = int(last * 1000) if over else 0
+        if tracked.status != wanted or (over and tracked.end_milliseconds != end):
+            tracked.set_status(wanted, end)
+
+    @abstractmethod
+    def _sync(self) -> Synced:
+        """Send what is missing; the lock of the run is held."""
+
+
+class Mirror(RunMirror):
+    """Makes the MLflow run of a training run equal to its ledger, again and again.
+
+    MLflow cannot take a point back: when a resumed run computes a step again that was sent
+    before, the first value stays there and the tag `gfmp.recomputed` names the steps; `rebuild`
+    makes them equal.
+    """
+
+    def __init__(self, run: Run, workspace: Workspace) -> None:
+        super().__init__(run, workspace)
+        self._plan = run.plan_json()
+        self._follower = Follower(run.ledger_path)
+        self._book = SeriesBook(payload.step_filter(payload.planned_steps(self._plan)))
+        self._latest: dict[str, Event] = {}
+        self._drawn_at = time.monotonic()
+
+    def rebuild(self) -> Synced:
+        """Move the MLflow run to MLflow's trash and make it anew from the ledger.
+
+        Raises:
+            ServiceError, LockedError, CorruptArtefactError: see `sync`.
+        """
+        with self._lock():
+            with store_faults(self._uri):
+                self._open().delete()
+            self._tracked = None
+            return self._sync()
+
     def _sync(self) -> Synced:
         status = self._run.status()  # before reading, so that a final status has every event
         events = self._follower.poll()
@@ -151,7 +176,8 @@ class Mirror:
             tracked = self._tracked or self._open()
             num_points = self._send_numbers(tracked, status)
             num_files = self._send_files(tracked, status, num_points)
-            self._send_status(tracked, status)
+            last = max((event.time for event in self._latest.values()), default=0.0)
+            self._send_status(tracked, status, last)
         self._tracked = tracked
         return Synced(self._run.id, tracked.id, num_points, num_files, tracked.status)
 
@@ -187,28 +213,26 @@ class Mirror:
             return upload(tracked, collect_files(self._run, fields, Path(scratch)))
 
     def _must_draw(self, tracked: Tracked, status: Status, num_points: int) -> bool:
-        if status not in _OVER:
+        if status not in OVER:
             return num_points > 0 and time.monotonic() - self._drawn_at > FIGURE_SECONDS
         news = num_points > 0 or tracked.status != payload.mlflow_status(status)
         return news or not any(self._run.figures_path.glob("*.png"))
-
-    def _send_status(self, tracked: Tracked, status: Status) -> None:
-        wanted = payload.mlflow_status(status)
-        over = status in _OVER
-        last = max((event.time for event in self._latest.values()), default=0.0)
-        end = int(last * 1000) if over else 0
-        if tracked.status != wanted or (over and tracked.end_milliseconds != end):
-            tracked.set_status(wanted, end)
 
 
 def _backoff(delay: float) -> float:
     return min(max(2 * delay, INTERVAL_SECONDS), MAX_INTERVAL_SECONDS)
 
 
-def sync_workspace(workspace: Workspace) -> tuple[tuple[Synced, ...], tuple[GfmpError, ...]]:
+def sync_workspace(
+    workspace: Workspace, mirror_of: Callable[[Run, Workspace], RunMirror] = Mirror
+) -> tuple[tuple[Synced, ...], tuple[GfmpError, ...]]:
     """Sync every run of a workspace; return what was done and what went wrong.
 
     Runs whose owner died while MLflow believed them to be running are closed by this.
+
+    Args:
+        workspace: Whose runs.
+        mirror_of: Chooses the mirror of a run; `sweeps.mirror_of` knows every kind.
 
     Raises:
         ServiceError: the store cannot be reached, so that no run can be synced.
@@ -217,7 +241,7 @@ def sync_workspace(workspace: Workspace) -> tuple[tuple[Synced, ...], tuple[Gfmp
     failed: list[GfmpError] = []
     for run in RunStore(workspace).list():
         try:
-            done.append(Mirror(run, workspace).sync())
+            done.append(mirror_of(run, workspace).sync())
         except ServiceError:
             raise
         except GfmpError as fault:

@@ -1,0 +1,103 @@
+"""What a person sees while a sweep runs: a live table on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator, Sequence
+from typing import TextIO
+
+from rich.console import Console as RichConsole
+from rich.console import Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from gfmp.cli.render.sweeps import outcome_lines, progress_line
+from gfmp.cluster.noise import redirected
+from gfmp.ledger.events import Event
+from gfmp.ledger.run import Run
+from gfmp.ledger.sweep import SweepBook
+from gfmp.plan.cells import Cell
+from gfmp.storage.workspace import Workspace
+
+# Without a terminal a line is written this often, so that a log file stays readable.
+_PLAIN_SECONDS = 10.0
+_LIVE_PER_SECOND = 2.0
+
+
+class SweepConsole:
+    """Draws the cells of a sweep by model, and how long the rest will take."""
+
+    def __init__(self, stream: TextIO, log_path: str) -> None:
+        self._rich = RichConsole(file=stream, highlight=False)
+        self._began = time.monotonic()
+        self._last_line = 0.0
+        self._book = SweepBook(())
+        self._live = Live(
+            console=self._rich,
+            refresh_per_second=_LIVE_PER_SECOND,
+            transient=True,
+            get_renderable=self._drawn,
+        )
+        self.say(f"libraries log to {log_path}")
+
+    def say(self, line: str) -> None:
+        """Show one line that stays, with the seconds since the start."""
+        text = f"[{time.monotonic() - self._began:6.1f} s] {line}"
+        self._rich.print(text, markup=False, soft_wrap=True)
+
+    def planned(self, cells: Sequence[Cell]) -> None:
+        """Begin to count the cells of a sweep."""
+        self._book = SweepBook(cells)
+        if self._rich.is_terminal:
+            self._live.start()
+
+    def event(self, event: Event) -> None:
+        """Take note of what happened in the sweep."""
+        self._book.add((event,))
+        if event.kind == "tokenised":
+            self.say(f"tokenised {event.fields['task']} with {event.fields['vocabulary']}")
+        elif event.kind == "cell_failed":
+            self.say(f"a cell failed: {event.fields['error']}")
+        elif not self._rich.is_terminal and event.kind in ("cell", "started"):
+            self._plain()
+
+    def _plain(self) -> None:
+        now = time.monotonic()
+        counts = self._book.progress().counts
+        if now - self._last_line >= _PLAIN_SECONDS or counts.done == counts.total:
+            self._last_line = now
+            self.say(progress_line(self._book, time.time()))
+
+    def _drawn(self) -> Group:
+        table = Table(box=None, pad_edge=False)
+        table.add_column("MODEL", overflow="fold")
+        for heading in ("CELLS", "DONE", "RUNNING", "FAILED"):
+            table.add_column(heading, justify="right")
+        for model, counts in self._book.progress().models.items():
+            states = (counts.total, counts.done, counts.running, counts.failed)
+            table.add_row(Text(model), *(f"{count:,}" if count else "" for count in states))
+        return Group(table, Text(progress_line(self._book, time.time())))
+
+    def finished(self, run: Run) -> None:
+        """Show how the sweep ended and what to do next."""
+        self.close()
+        for line in outcome_lines(run):
+            self._rich.print(line, markup=False, soft_wrap=True)
+
+    def close(self) -> None:
+        """Take the live table down; may be called twice."""
+        self._live.stop()
+
+
+@contextlib.contextmanager
+def shown(workspace: Workspace) -> Iterator[SweepConsole]:
+    """Redirect the libraries' output to a log of the workspace and yield the console."""
+    log_path = workspace.root / "logs" / f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}.log"
+    with redirected(log_path) as stream:
+        console = SweepConsole(stream, str(log_path))
+        try:
+            yield console
+        finally:
+            console.close()

@@ -1,0 +1,272 @@
+"""`gfmp sweep`: prepare tasks, run the cells that have no result yet, report what all say."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from gfmp.cluster.materials import foreign_ingredient, prepare
+from gfmp.cluster.mirror import mirrored
+from gfmp.cluster.session import ray_session
+from gfmp.cluster.sweep_inputs import SweepNames, bind, look_up
+from gfmp.cluster.trial import TrialJob
+from gfmp.cluster.tuning import TrialPool, run_trials
+from gfmp.cluster.watch import StopSignal, SweepConsole, follow, interruption
+from gfmp.errors import ExistsError, GfmpError, MissingInputError, PartialSweepError, SpecError
+from gfmp.ledger.cells import CellStore
+from gfmp.ledger.header import NewRun
+from gfmp.ledger.run import Run
+from gfmp.ledger.status import Status
+from gfmp.ledger.store import RunStore
+from gfmp.ledger.sweep import failures_of, planned_cells
+from gfmp.ledger.writer import LedgerWriter
+from gfmp.plan.cells import Cell
+from gfmp.plan.grid import trials
+from gfmp.plan.survey import this_machine
+from gfmp.spec.sweep import SweepCompute, SweepSpec
+from gfmp.storage.atomic import read_json, write_json
+from gfmp.storage.documents import Document
+from gfmp.storage.hashes import fingerprint
+from gfmp.storage.workspace import Workspace
+from gfmp.tasks.store import TaskStore
+from gfmp.tasks.task import Task
+
+_INPUTS = "inputs.json"
+
+
+@dataclass(frozen=True)
+class SweepJob:
+    """A checked sweep spec on its way to becoming a run.
+
+    Attributes:
+        spec: The sweep.
+        document: The YAML it came from, with `--set` applied.
+        text: What is kept in the run.
+        workspace: Where everything goes.
+        kind: Kind of the run: `sweep`, or `finetune` for a job of one cell.
+        command_line: How gfmp was called.
+    """
+
+    spec: SweepSpec
+    document: Document
+    text: bytes
+    workspace: Workspace
+    kind: str
+    command_line: tuple[str, ...]
+
+
+def start(job: SweepJob, console: SweepConsole) -> Run:
+    """Run a new sweep to its end and return its run.
+
+    Raises:
+        MissingInputError: an initial model or a vocabulary has to be made first.
+        GfmpError: see `_drive`; preparing tasks can fail with data errors.
+    """
+    names = look_up(job.spec, job.document, job.workspace)
+    _check_complete(names)
+    tasks = _tasks(names, job.workspace, console)
+    with ray_session(_pool_size(job.spec.compute)):
+        cells = bind(names, tasks, lambda f, v: foreign_ingredient(names, f, v))
+        run = _create(job, names, cells)
+        return _drive(_Sweep(run, names, tasks, cells, job.workspace), console)
+
+
+def resume(
+    run: Run, document: Document, spec: SweepSpec, workspace: Workspace, console: SweepConsole
+) -> Run:
+    """Run the cells of a sweep that have no result yet; failed ones are tried again.
+
+    Raises:
+        ExistsError: every cell is finished and the run says so.
+        SpecError: a task, preset or initial model changed since, so that the cells are others.
+        GfmpError: see `_drive`.
+    """
+    if run.status() is Status.FINISHED:
+        raise ExistsError(
+            f"sweep {run.id} is finished",
+            where=str(run.path),
+            why="a finished sweep is never changed",
+            fix=f"gfmp report {run.id} shows it; a changed spec is a new sweep, which runs only "
+            "the cells that are new",
+        )
+    pinned = read_json(run.path / _INPUTS)["pretrained"]
+    assert isinstance(pinned, dict), "written by this module"
+    names = look_up(spec, document, workspace, pinned)
+    _check_complete(names)
+    tasks = _tasks(names, workspace, console)
+    with ray_session(_pool_size(spec.compute)):
+        cells = bind(names, tasks, lambda f, v: foreign_ingredient(names, f, v))
+        _check_same(run, cells)
+        return _drive(_Sweep(run, names, tasks, cells, workspace), console)
+
+
+@dataclass(frozen=True)
+class _Sweep:
+    """Everything a start of a sweep works with."""
+
+    run: Run
+    names: SweepNames
+    tasks: Mapping[str, Task]
+    cells: tuple[Cell, ...]
+    workspace: Workspace
+
+
+def _drive(sweep: _Sweep, console: SweepConsole) -> Run:
+    """Own the run, run what is missing, report, and say how it ended.
+
+    Raises:
+        LockedError: another process drives it.
+        PartialSweepError: cells failed; the others are kept and reported.
+        InterruptedRunError: it was stopped and can be resumed.
+    """
+    began = time.monotonic()
+    run, store = sweep.run, CellStore(sweep.workspace)
+    with run.own(), mirrored(run, sweep.workspace), run.open_writer("driver") as ledger:
+        console.planned(sweep.cells)
+        waiting = _begin(sweep, store, ledger)
+        try:
+            with StopSignal(run) as signals:
+                _run(sweep, waiting, ledger, console)
+        except GfmpError as fault:
+            ledger.append("failed", {"error": str(fault), "code": fault.code})
+            raise
+        missing = [cell for cell in sweep.cells if not store.finished(cell.fingerprint)]
+        if missing and run.stop_requested():
+            ledger.append("interrupted", {"step": 0, "signal": signals.name})
+            raise interruption(run, signals.name)
+        _report(sweep, console)
+        if missing:
+            fault = _partial(run, missing)
+            ledger.append("failed", {"error": str(fault), "code": fault.code})
+            raise fault
+        seconds = round(time.monotonic() - began, 3)
+        ledger.append("finished", {"cells": len(sweep.cells), "seconds": seconds})
+    return run
+
+
+def _begin(sweep: _Sweep, store: CellStore, ledger: LedgerWriter) -> tuple[Cell, ...]:
+    """Record the start and every cell that has a result already; return the others."""
+    done = {c.fingerprint: c for c in sweep.cells if store.finished(c.fingerprint)}
+    pool = _pool_size(sweep.names.spec.compute)
+    ledger.append(
+        "started",
+        {
+            "segment": ledger.segment,
+            "cells": len(sweep.cells),
+            "finished": len(done),
+            "workers": pool,
+        },
+    )
+    for cell in done.values():
+        metrics = store.get(cell.fingerprint).metrics
+        ledger.append("cell", {**metrics, "cell": cell.fingerprint, "seconds": 0.0, "reused": True})
+    return tuple(cell for cell in sweep.cells if cell.fingerprint not in done)
+
+
+def _run(
+    sweep: _Sweep, waiting: tuple[Cell, ...], ledger: LedgerWriter, console: SweepConsole
+) -> None:
+    if not waiting:
+        return
+    compute = sweep.names.spec.compute
+    materials = prepare(sweep.names, sweep.tasks, waiting, ledger.append)
+    jobs = tuple(
+        TrialJob(cells, sweep.run.path, sweep.workspace, compute.threads_per_worker)
+        for cells in trials(waiting).values()
+    )
+    pool = TrialPool(
+        _pool_size(compute),
+        compute.threads_per_worker,
+        compute.gpu_fraction if this_machine().gpus else 0.0,
+        sweep.run.path / "ray",
+        ledger.segment,
+    )
+    run_trials(jobs, materials, pool, ledger.append, lambda done: follow(sweep.run, console, done))
+
+
+def _report(sweep: _Sweep, console: SweepConsole) -> None:
+    from gfmp.cluster.sweep_report import report
+
+    paths = report(sweep.run, sweep.workspace)
+    page = next(path for path in paths if path.suffix == ".html")
+    console.say(f"report: {page}")
+
+
+def _tasks(names: SweepNames, workspace: Workspace, console: SweepConsole) -> dict[str, Task]:
+    store = TaskStore(workspace)
+    for target in names.unprepared(workspace):
+        console.say(f"preparing task {target.name}")
+    return {target.name: store.prepare(target) for target in names.targets}
+
+
+def _create(job: SweepJob, names: SweepNames, cells: tuple[Cell, ...]) -> Run:
+    identity = fingerprint([cell.fingerprint for cell in cells])
+    plan = {
+        "format_version": 1,
+        "name": job.spec.name,
+        "what_fingerprint": identity,
+        "cells": [cell.to_json() for cell in cells],
+    }
+    run = RunStore(job.workspace).create(
+        NewRun(
+            name=job.spec.name,
+            kind=job.kind,
+            seed=job.spec.seeds[0],
+            what_fingerprint=identity,
+            spec=job.text,
+            plan=plan,
+            command_line=job.command_line,
+        )
+    )
+    pinned = {name: model.run_id for name, model in names.pretrained.items()}
+    write_json(
+        run.path / _INPUTS,
+        {
+            "format_version": 1,
+            "job_path": str(job.document.path.resolve()),
+            "pretrained": pinned,
+        },
+    )
+    return run
+
+
+def _check_complete(names: SweepNames) -> None:
+    if names.missing:
+        raise MissingInputError.of(names.missing)
+
+
+def _check_same(run: Run, cells: tuple[Cell, ...]) -> None:
+    planned = planned_cells(run)
+    if [c.fingerprint for c in planned] == [c.fingerprint for c in cells]:
+        return
+    old, new = {c.fingerprint for c in planned}, {c.fingerprint for c in cells}
+    raise SpecError(
+        f"{len(new - old)} of {len(cells)} cells are no longer those of the sweep",
+        where=str(run.path),
+        why="a task, a preset or an initial model changed since it began",
+        fix=f"start it anew with `{run.repeat_command}`: unchanged cells are not run again",
+    )
+
+
+def _partial(run: Run, missing: list[Cell]) -> PartialSweepError:
+    failures = failures_of(run)
+    first = next(iter(failures.values()), "its worker died")
+    return PartialSweepError(
+        f"{len(missing)} cells have no result; the first: {missing[0].model} on "
+        f"{missing[0].task.name} at {missing[0].label_percent:g} %: {first}",
+        where=str(run.path),
+        why="the other cells are finished and in the report",
+        fix=f"{run.resume_command} tries them again",
+    )
+
+
+def _pool_size(compute: SweepCompute) -> int:
+    """Return how many trials run at once: one per share of a GPU, else one per CPU core."""
+    if compute.workers:
+        return compute.workers
+    machine = this_machine()
+    if machine.gpus and compute.gpu_fraction:
+        return max(1, int(machine.gpus / compute.gpu_fraction))
+    return max(1, len(os.sched_getaffinity(0)) // compute.threads_per_worker)

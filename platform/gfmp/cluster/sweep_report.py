@@ -1,0 +1,36 @@
+"""The report of a sweep, from its ledger and its cells."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gfmp.ledger.cells import CellStore
+from gfmp.ledger.run import Run
+from gfmp.ledger.sweep import failures_of, results_of
+from gfmp.report.data import SweepData, TaskFacts
+from gfmp.report.write import write_report
+from gfmp.storage.workspace import Workspace
+from gfmp.tasks.store import TaskStore
+
+
+def report(run: Run, workspace: Workspace) -> tuple[Path, ...]:
+    """Write the tables, figures and page of a sweep, finished or not; return their paths.
+
+    Raises:
+        CorruptArtefactError: the plan, a cell or a task is not as it was written.
+        MissingInputError: a prepared task is gone.
+    """
+    found = results_of(run, CellStore(workspace))
+    store = TaskStore(workspace)
+    wanted = {cell.task.name: cell.task.fingerprint for cell, _ in found.finished}
+    tasks = {name: TaskFacts.of(store.get(name, content)) for name, content in wanted.items()}
+    data = SweepData(
+        name=run.header.name,
+        run_id=run.id,
+        commands=(run.repeat_command, f"gfmp report {run.id}"),
+        tasks=tasks,
+        finished=found.finished,
+        unfinished=found.unfinished,
+        failures=failures_of(run),
+    )
+    return write_report(data, run.path / "report")

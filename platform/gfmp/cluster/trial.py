@@ -1,0 +1,150 @@
+"""One trial of a sweep: the cells of one task, vocabulary and initial model, one after another."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gfmp.errors import GfmpError
+from gfmp.ledger.cells import CellResult, CellStore
+from gfmp.ledger.run import Run
+from gfmp.plan.cells import Cell
+from gfmp.storage.workspace import Workspace
+from gfmp.tasks.strata import contents_digest
+from gfmp.tasks.subsets import order
+
+if TYPE_CHECKING:
+    from gfmp.tasks.task import Task
+
+_NO_ROWS = np.zeros(0, dtype=np.int64)
+Fields = Mapping[str, object]
+Report = Callable[[str, Fields], None]
+
+
+class CellLearner(Protocol):
+    """What learns the cells of one trial and shares work between them."""
+
+    def run(self, cell: Cell, rows: NDArray[np.int64]) -> CellResult:
+        """Learn one cell from these rows of `task.train` and score it."""
+        ...
+
+
+@dataclass(frozen=True)
+class Materials:
+    """References to what trials share, in Ray's object store.
+
+    Attributes:
+        tasks: Task name -> task.
+        tokens: (task, vocabulary) -> tokens.
+        initials: (initial, vocabulary) -> initial model.
+    """
+
+    tasks: Mapping[str, Any]
+    tokens: Mapping[tuple[str, str], Any]
+    initials: Mapping[tuple[str, str], Any]
+
+
+@dataclass(frozen=True)
+class TrialJob:
+    """What a trial works on.
+
+    Attributes:
+        cells: Its unfinished cells, in order.
+        run_folder: The sweep.
+        workspace: Where results go.
+        threads: CPU threads of the trial.
+    """
+
+    cells: tuple[Cell, ...]
+    run_folder: Path
+    workspace: Workspace
+    threads: int
+
+
+def run_trial(job: TrialJob, materials: Materials, report: Report) -> None:
+    """Run the cells that have no result yet, until the sweep is asked to stop.
+
+    A cell that fails is reported and does not touch the others.
+    """
+    import torch
+
+    torch.set_num_threads(job.threads)
+    store, run = CellStore(job.workspace), Run.open(job.run_folder)
+    learner: CellLearner | None = None
+    task = _get(materials.tasks[job.cells[0].task.name])
+    for cell, rows in _with_rows(job.cells, task):
+        if run.stop_requested():
+            return
+        if store.finished(cell.fingerprint):
+            continue
+        report("cell_started", _axes(cell))
+        began = time.monotonic()
+        try:
+            learner = learner or _learner(job, task, materials)
+            result = learner.run(cell, rows)
+            store.put(result, cell.to_json())
+        except Exception as fault:  # one cell must not cost the others
+            logging.getLogger(__name__).exception("cell %s failed", cell.fingerprint)
+            report("cell_failed", {"cell": cell.fingerprint, "error": _words(fault)})
+            continue
+        seconds = round(time.monotonic() - began, 3)
+        found = {"cell": cell.fingerprint, "seconds": seconds, "reused": False}
+        report("cell", {**result.metrics, **found})
+
+
+def _with_rows(cells: tuple[Cell, ...], task: Task) -> Iterator[tuple[Cell, NDArray[np.int64]]]:
+    orders: dict[int, NDArray[np.int64]] = {}
+    for cell in cells:
+        if cell.seed not in orders:
+            orders[cell.seed] = order(task.train, task.target, cell.seed)
+        rows = orders[cell.seed][: cell.num_rows]
+        assert contents_digest(task.train.take(rows)) == cell.subset, "subsets are repeatable"
+        yield cell, rows
+
+
+def _learner(job: TrialJob, task: Task, materials: Materials) -> CellLearner:
+    key = job.cells[0].trial
+    if key.baseline == "kmer":
+        from gfmp.learners.kmer import KmerTrial
+
+        return KmerTrial(task)
+    if key.baseline == "cnn":
+        from gfmp.learners.cnn import CnnTrial
+
+        return CnnTrial(task)
+    from gfmp.learners.encoder_trial import EncoderTrial
+
+    tokens = _get(materials.tokens[key.task, key.vocabulary])
+    initial = _get(materials.initials[key.initial, key.vocabulary])
+    trial = EncoderTrial(task, tokens, initial, job.threads)
+    probed = [rows for cell, rows in _with_rows(job.cells, task) if cell.learner.kind == "probe"]
+    trial.prepare(np.unique(np.concatenate([_NO_ROWS, *probed])))
+    return trial
+
+
+def _axes(cell: Cell) -> dict[str, object]:
+    return {
+        "cell": cell.fingerprint,
+        "task": cell.task.name,
+        "model": cell.model,
+        "label_percent": cell.label_percent,
+        "seed": cell.seed,
+    }
+
+
+def _words(fault: Exception) -> str:
+    text = str(fault) if isinstance(fault, GfmpError) else f"{type(fault).__name__}: {fault}"
+    return text[:1000]
+
+
+def _get(reference: Any) -> Any:  # noqa: ANN401 - Ray is untyped
+    import ray
+
+    return ray.get(reference)

@@ -1,0 +1,149 @@
+"""A sweep spec to the cells it asks for, and those to cells with an identity; pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from gfmp.plan.cells import Cell, Ingredient, TrialKey
+from gfmp.spec.learner import AnyLearner
+from gfmp.spec.model import Architecture
+from gfmp.spec.sweep import SCRATCH, Search, SweepSpec
+from gfmp.storage.hashes import fingerprint
+from gfmp.tasks.subsets import Subset
+from gfmp.vocabulary.vocabulary import Vocabulary
+
+# Goes up when the initial weights of `scratch` change.
+INITIALISATION_VERSION = 1
+
+
+@dataclass(frozen=True)
+class CellRequest:
+    """A cell by names, before anything is looked up.
+
+    Attributes:
+        arm: Which arm of the spec asks for it, from 0.
+        max_train_rows: Most rows of its subset; 0 is no limit.
+        search: Hyper-parameters that are chosen before it runs.
+    """
+
+    arm: int
+    task: str
+    vocabulary: str
+    initial: str
+    learner: AnyLearner
+    label_percent: float
+    seed: int
+    max_train_rows: int
+    search: Search | None = None
+
+
+@dataclass(frozen=True)
+class Bindings:
+    """What the names of a sweep stand for.
+
+    Attributes:
+        tasks: Name -> content.
+        vocabularies: Name -> content.
+        initials: (initial, vocabulary) -> content.
+        subset: (task, percent, seed, most rows) -> the chosen rows.
+    """
+
+    tasks: Mapping[str, Ingredient]
+    vocabularies: Mapping[str, Ingredient]
+    initials: Mapping[tuple[str, str], Ingredient]
+    subset: Callable[[str, float, int, int], Subset]
+
+
+LearnerOf = Callable[[int, str], AnyLearner]
+
+
+def requests(
+    spec: SweepSpec, task_names: Sequence[str], learner: LearnerOf
+) -> tuple[CellRequest, ...]:
+    """Cross the axes of every arm.
+
+    Args:
+        spec: The sweep.
+        task_names: Names of `spec.tasks`, in the same order.
+        learner: (arm, task name) -> settings of the learner there.
+
+    Returns:
+        Requests ordered by arm, task, vocabulary, initial model, label percent, seed; each once.
+    """
+    found = [
+        CellRequest(
+            index,
+            task,
+            vocabulary,
+            initial,
+            learner(index, task),
+            percent,
+            seed,
+            arm.max_train_rows,
+            arm.search,
+        )
+        for index, arm in enumerate(spec.arms)
+        for task in task_names
+        for vocabulary in arm.vocabularies or ("",)
+        for initial in arm.initial or ("",)
+        for percent in arm.label_percents or spec.label_percents
+        for seed in spec.seeds
+    ]
+    return tuple(found)
+
+
+def bound(request: CellRequest, bindings: Bindings, learner: AnyLearner | None = None) -> Cell:
+    """Give a request its identity.
+
+    Args:
+        request: What the spec asks for.
+        bindings: What its names stand for.
+        learner: Settings that a search chose; without them those of the request.
+    """
+    subset = bindings.subset(
+        request.task, request.label_percent, request.seed, request.max_train_rows
+    )
+    nothing = Ingredient()
+    model = (request.initial, request.vocabulary)
+    return Cell(
+        task=bindings.tasks[request.task],
+        vocabulary=bindings.vocabularies[request.vocabulary] if request.vocabulary else nothing,
+        initial=bindings.initials[model] if request.initial else nothing,
+        learner=learner or request.learner,
+        label_percent=request.label_percent,
+        seed=request.seed,
+        subset=subset.fingerprint,
+        num_rows=len(subset.rows),
+    )
+
+
+def scratch_ingredient(architecture: Architecture, vocabulary: Vocabulary) -> Ingredient:
+    """Return the identity of an untrained encoder of one vocabulary."""
+    identity = {
+        "scratch": INITIALISATION_VERSION,
+        "architecture": architecture.model_dump(mode="json"),
+        "vocabulary": vocabulary.fingerprint,
+    }
+    return Ingredient(SCRATCH, fingerprint(identity))
+
+
+def trials(cells: Sequence[Cell]) -> Mapping[TrialKey, tuple[Cell, ...]]:
+    """Group cells that share a task, a vocabulary and an initial model; equal cells once.
+
+    The trial that will take longest comes first, so that the last worker is not left alone with
+    it; inside a trial the cells keep their order.
+    """
+    groups: dict[TrialKey, dict[str, Cell]] = {}
+    for cell in cells:
+        groups.setdefault(cell.trial, {}).setdefault(cell.fingerprint, cell)
+    found = {key: tuple(group.values()) for key, group in groups.items()}
+    order = sorted(found, key=lambda key: (-_work(found[key]), key))
+    return {key: found[key] for key in order}
+
+
+def _work(cells: Sequence[Cell]) -> float:
+    """Say roughly how long cells take, in arbitrary units."""
+    # A full fine-tuning scores validation and test once per epoch; a probe cell costs little.
+    shares = {"full": 10.0, "lora": 8.0, "cnn": 4.0, "probe": 1.0, "kmer": 0.5}
+    return sum(shares[cell.method] for cell in cells)
