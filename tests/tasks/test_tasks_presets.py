@@ -71,9 +71,9 @@ def test_gue_presets_hold_the_epochs_of_their_source() -> None:
     for name, method in (("finetune_gue", "full"), ("lora_gue", "lora")):
         spec = load_learner(PRESETS / f"{name}.yaml")
         epochs = {}
-        for task in ("prom_300_tata", "prom_core_all", "splice_reconstructed", "mouse_0", "emp_h3"):
+        for task in ("prom-prom_300_tata", "prom-prom_core_notata", "splice-reconstructed", "tf-0"):
             found = resolved(spec, task)
             assert isinstance(found, Finetuning) and found.method == method
             epochs[task] = found.epochs
-        assert list(epochs.values()) == [10, 4, 5, 5, 3]
+        assert list(epochs.values()) == [10, 4, 5, 3]
     assert isinstance(load_learner(PRESETS / "probe.yaml").learner, Probe)

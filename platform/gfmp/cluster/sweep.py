@@ -66,6 +66,8 @@ def start(job: SweepJob, console: SweepConsole) -> Run:
     """
     names = look_up(job.spec, job.document, job.workspace)
     _check_complete(names)
+    if job.kind == "finetune":
+        _check_finetuning(names, job.document)
     tasks = _tasks(names, job.workspace, console)
     with ray_session(_pool_size(job.spec.compute)):
         cells = bind(names, tasks, lambda f, v: foreign_ingredient(names, f, v))
@@ -112,6 +114,22 @@ class _Sweep:
     cells: tuple[Cell, ...]
     workspace: Workspace
 
+    def job(self, cells: tuple[Cell, ...]) -> TrialJob:
+        """Return the trial of some cells; only a fine-tuning job keeps its model."""
+        keeps = self.run.header.kind == "finetune"
+        return TrialJob(
+            cells,
+            self.run.path,
+            self.workspace,
+            self.names.spec.compute.threads_per_worker,
+            self.run.path / "models" if keeps else None,
+        )
+
+    def missing(self) -> tuple[Cell, ...]:
+        """Return the cells that have no result yet."""
+        job = self.job(self.cells)
+        return tuple(cell for cell in self.cells if not job.finished(cell))
+
 
 def _drive(sweep: _Sweep, console: SweepConsole) -> Run:
     """Own the run, run what is missing, report, and say how it ended.
@@ -122,47 +140,49 @@ def _drive(sweep: _Sweep, console: SweepConsole) -> Run:
         InterruptedRunError: it was stopped and can be resumed.
     """
     began = time.monotonic()
-    run, store = sweep.run, CellStore(sweep.workspace)
+    run = sweep.run
     with run.own(), mirrored(run, sweep.workspace), run.open_writer("driver") as ledger:
         console.planned(sweep.cells)
-        waiting = _begin(sweep, store, ledger)
+        waiting = _begin(sweep, ledger)
         try:
             with StopSignal(run) as signals:
                 _run(sweep, waiting, ledger, console)
         except GfmpError as fault:
             ledger.append("failed", {"error": str(fault), "code": fault.code})
             raise
-        missing = [cell for cell in sweep.cells if not store.finished(cell.fingerprint)]
+        missing = sweep.missing()
         if missing and run.stop_requested():
             ledger.append("interrupted", {"step": 0, "signal": signals.name})
             raise interruption(run, signals.name)
         _report(sweep, console)
         if missing:
-            fault = _partial(run, missing)
-            ledger.append("failed", {"error": str(fault), "code": fault.code})
-            raise fault
+            partial = _partial(run, missing)
+            ledger.append("failed", {"error": str(partial), "code": partial.code})
+            raise partial
         seconds = round(time.monotonic() - began, 3)
         ledger.append("finished", {"cells": len(sweep.cells), "seconds": seconds})
     return run
 
 
-def _begin(sweep: _Sweep, store: CellStore, ledger: LedgerWriter) -> tuple[Cell, ...]:
+def _begin(sweep: _Sweep, ledger: LedgerWriter) -> tuple[Cell, ...]:
     """Record the start and every cell that has a result already; return the others."""
-    done = {c.fingerprint: c for c in sweep.cells if store.finished(c.fingerprint)}
+    waiting, store = sweep.missing(), CellStore(sweep.workspace)
+    todo = {cell.fingerprint for cell in waiting}
+    found = sorted({cell.fingerprint for cell in sweep.cells} - todo)
     pool = _pool_size(sweep.names.spec.compute)
     ledger.append(
         "started",
         {
             "segment": ledger.segment,
             "cells": len(sweep.cells),
-            "finished": len(done),
+            "finished": len(found),
             "workers": pool,
         },
     )
-    for cell in done.values():
-        metrics = store.get(cell.fingerprint).metrics
-        ledger.append("cell", {**metrics, "cell": cell.fingerprint, "seconds": 0.0, "reused": True})
-    return tuple(cell for cell in sweep.cells if cell.fingerprint not in done)
+    for name in found:
+        metrics = store.get(name).metrics
+        ledger.append("cell", {**metrics, "cell": name, "seconds": 0.0, "reused": True})
+    return waiting
 
 
 def _run(
@@ -172,10 +192,7 @@ def _run(
         return
     compute = sweep.names.spec.compute
     materials = prepare(sweep.names, sweep.tasks, waiting, ledger.append)
-    jobs = tuple(
-        TrialJob(cells, sweep.run.path, sweep.workspace, compute.threads_per_worker)
-        for cells in trials(waiting).values()
-    )
+    jobs = tuple(sweep.job(cells) for cells in trials(waiting).values())
     pool = TrialPool(
         _pool_size(compute),
         compute.threads_per_worker,
@@ -237,6 +254,17 @@ def _check_complete(names: SweepNames) -> None:
         raise MissingInputError.of(names.missing)
 
 
+def _check_finetuning(names: SweepNames, document: Document) -> None:
+    kind = names.learners[0].learner.kind
+    if kind != "finetune":
+        raise SpecError(
+            f"learner: a {kind} leaves no fine-tuned model",
+            where=document.where(("learner",)),
+            why="a job of kind finetune trains an encoder and keeps it",
+            fix="name a preset of kind finetune, or compare learners in a sweep",
+        )
+
+
 def _check_same(run: Run, cells: tuple[Cell, ...]) -> None:
     planned = planned_cells(run)
     if [c.fingerprint for c in planned] == [c.fingerprint for c in cells]:
@@ -250,7 +278,7 @@ def _check_same(run: Run, cells: tuple[Cell, ...]) -> None:
     )
 
 
-def _partial(run: Run, missing: list[Cell]) -> PartialSweepError:
+def _partial(run: Run, missing: tuple[Cell, ...]) -> PartialSweepError:
     failures = failures_of(run)
     first = next(iter(failures.values()), "its worker died")
     return PartialSweepError(

@@ -19,7 +19,7 @@ from gfmp.spec.sweep import SCRATCH, Arm, SweepSpec
 from gfmp.storage.documents import Document, did_you_mean
 from gfmp.storage.workspace import Workspace
 from gfmp.tasks.catalogue import TaskTarget, find_task
-from gfmp.tasks.presets import resolved
+from gfmp.tasks.presets import load_learner, resolved
 from gfmp.tasks.store import TaskStore
 from gfmp.tasks.subsets import Subset, choose
 from gfmp.tasks.task import Task
@@ -154,7 +154,7 @@ def _initial(names: SweepNames, request: CellRequest, foreign: Foreign) -> Ingre
 def _learner(arm: Arm, start: Path) -> LearnerSpec:
     if not isinstance(arm.learner, str):
         return LearnerSpec(kind="learner", description="written out", learner=arm.learner)
-    return load_spec(find_named("learners", arm.learner, start), {"learner": LearnerSpec})[0]
+    return load_learner(find_named("learners", arm.learner, start))
 
 
 def _check_arms(spec: SweepSpec, learners: tuple[LearnerSpec, ...], document: Document) -> None:
@@ -180,6 +180,16 @@ def _check_arms(spec: SweepSpec, learners: tuple[LearnerSpec, ...], document: Do
         for index, (arm, preset) in enumerate(zip(spec.arms, learners, strict=True))
         for name in (arm.search.space if arm.search else {})
         if name not in _searchable(preset.learner)
+    ]
+    problems += [
+        Problem(
+            f"arm {index}: a frozen probe of `{SCRATCH}`",
+            document.where(("arms", index, "initial")),
+            "a frozen random encoder is no baseline: what starts from scratch is trained whole",
+            f"remove `{SCRATCH}` here, and add it to an arm of kind finetune",
+        )
+        for index, (arm, preset) in enumerate(zip(spec.arms, learners, strict=True))
+        if isinstance(preset.learner, Probe) and SCRATCH in arm.initial
     ]
     if problems:
         raise SpecError.of(problems)
@@ -213,7 +223,7 @@ def _vocabularies(
 ) -> dict[str, Vocabulary]:
     store = VocabularyStore(workspace.vocabularies)
     known = {name: store.get(name) for name in store.names()}
-    for model in reversed(pretrained.values()):
+    for model in reversed(list(pretrained.values())):
         # A model reads the vocabulary it was trained with, whatever was registered since.
         known |= model.vocabularies
     return known

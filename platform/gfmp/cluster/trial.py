@@ -60,12 +60,19 @@ class TrialJob:
         run_folder: The sweep.
         workspace: Where results go.
         threads: CPU threads of the trial.
+        models: Folder for fine-tuned models, named by their cells; None keeps none.
     """
 
     cells: tuple[Cell, ...]
     run_folder: Path
     workspace: Workspace
     threads: int
+    models: Path | None = None
+
+    def finished(self, cell: Cell) -> bool:
+        """Return True when a cell has all it is asked for: a result, and a model where kept."""
+        kept = self.models is None or (self.models / cell.fingerprint).is_dir()
+        return kept and CellStore(self.workspace).finished(cell.fingerprint)
 
 
 def run_trial(job: TrialJob, materials: Materials, report: Report) -> None:
@@ -82,7 +89,7 @@ def run_trial(job: TrialJob, materials: Materials, report: Report) -> None:
     for cell, rows in _with_rows(job.cells, task):
         if run.stop_requested():
             return
-        if store.finished(cell.fingerprint):
+        if job.finished(cell):
             continue
         report("cell_started", _axes(cell))
         began = time.monotonic()
@@ -123,7 +130,7 @@ def _learner(job: TrialJob, task: Task, materials: Materials) -> CellLearner:
 
     tokens = _get(materials.tokens[key.task, key.vocabulary])
     initial = _get(materials.initials[key.initial, key.vocabulary])
-    trial = EncoderTrial(task, tokens, initial, job.threads)
+    trial = EncoderTrial(task, tokens, initial, job.threads, models=job.models)
     probed = [rows for cell, rows in _with_rows(job.cells, task) if cell.learner.kind == "probe"]
     trial.prepare(np.unique(np.concatenate([_NO_ROWS, *probed])))
     return trial

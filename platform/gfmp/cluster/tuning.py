@@ -117,7 +117,7 @@ def _trainable(config: Mapping[str, int], jobs: tuple[TrialJob, ...], materials:
 def _listener(record: Record) -> Any:  # noqa: ANN401 - Ray is untyped
     from ray.tune import Callback
 
-    class _Listener(Callback):  # type: ignore[misc]  # Ray is untyped
+    class _Listener(Callback):
         """Hands what trials report to the ledger."""
 
         def on_trial_result(self, iteration, trials, trial, result, **info) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN003

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gfmp.errors import ExistsError
 from gfmp.learners.compute import AUTOMATIC, Compute
 from gfmp.learners.embed import Embeddings, SplitEmbedding
-from gfmp.learners.finetune import Setting, best_attempt, predicted
+from gfmp.learners.finetune import Attempt, Setting, best_attempt, predicted
+from gfmp.learners.finetuned import Finetuned, save
 from gfmp.learners.initial import Initial
+from gfmp.learners.lora import merge
 from gfmp.learners.packed import RowPacker
 from gfmp.learners.probe import Features, probe
 from gfmp.learners.scoring import metrics_of
@@ -38,6 +43,8 @@ class EncoderTrial:
         initial: Where the weights start.
         threads: Threads on a CPU.
         device: `cpu`, `cuda`, or `auto` for the GPU where there is one.
+        models: Folder that takes the model of each fine-tuning, named by its cell; None keeps
+            none.
 
     Raises:
         MissingInputError: the initial model never saw the vocabulary.
@@ -50,12 +57,14 @@ class EncoderTrial:
         initial: Initial,
         threads: int = 1,
         device: str = AUTOMATIC,
+        models: Path | None = None,
     ) -> None:
         assert len(task.valid) > 0, f"task {task.name!r} has validation rows"
         compute = Compute.of(device, threads)
         self._setting = Setting(task, tokens, initial, RowPacker(initial, tokens), compute)
         self._by_seed: dict[int, Embeddings] = {}
         self._prepared = np.zeros(0, dtype=np.int64)
+        self._models = models
 
     def prepare(self, rows: NDArray[np.int64]) -> None:
         """Say which training rows the coming probe cells will ask for, in all.
@@ -82,7 +91,7 @@ class EncoderTrial:
         started = time.perf_counter()
         with setting.compute.engaged():
             if isinstance(learner, Finetuning):
-                found = self._finetuned(learner, rows, cell.seed)
+                found = self._finetuned(learner, rows, cell)
             else:
                 assert isinstance(learner, Probe), f"no encoder learns a {learner.kind} cell"
                 found = self._probed(learner, rows, cell.seed)
@@ -92,9 +101,9 @@ class EncoderTrial:
         facts = {**found.facts, **undefined_valid, **undefined_test, "seconds": seconds}
         return CellResult(cell.fingerprint, {**valid, **test}, facts, found.test, found.history)
 
-    def _finetuned(self, learner: Finetuning, rows: NDArray[np.int64], seed: int) -> _Found:
+    def _finetuned(self, learner: Finetuning, rows: NDArray[np.int64], cell: Cell) -> _Found:
         setting = self._setting
-        attempt, number = best_attempt(setting, learner, rows, seed)
+        attempt, number = best_attempt(setting, learner, rows, cell.seed)
         assert attempt.best is not None, "an attempt without a finite epoch is an error"
         valid = predicted(setting, attempt.model, attempt.objective, "valid").predictions
         test = predicted(setting, attempt.model, attempt.objective, "test").predictions
@@ -105,9 +114,23 @@ class EncoderTrial:
             "steps": attempt.steps,
             "parameters": count_parameters(attempt.model),
         }
+        if self._models is not None:
+            self._keep(self._models / cell.fingerprint, attempt, cell)
         return _Found(valid, test, facts, attempt.history)
 
+    def _keep(self, folder: Path, attempt: Attempt, cell: Cell) -> None:
+        """Publish the model of a cell; adapters are merged into it."""
+        if isinstance(cell.learner, Finetuning) and cell.learner.method == "lora":
+            merge(attempt.model)
+        setting = self._setting
+        name, target = setting.tokens.name, setting.task.target
+        made = Finetuned(attempt.model, attempt.objective, setting.initial, name, target, cell)
+        with contextlib.suppress(ExistsError):
+            save(folder, made)
+
     def _probed(self, learner: Probe, rows: NDArray[np.int64], seed: int) -> _Found:
+        # A linear model does not depend on the order of its rows, its solver's last digits do.
+        rows = np.sort(rows)
         setting, embeddings = self._setting, self._embeddings(seed)
         embeddings.extend("train", np.union1d(rows, self._prepared))
         features = Features(

@@ -15,6 +15,7 @@ from gfmp.plan.cells import Cell
 PARENT_TAG = "mlflow.parentRunId"
 MAX_NAME_CHARACTERS = 250  # mlflow/store/tracking/dbmodels/models.py
 _KEY_TAGS = ("gfmp.cell", "gfmp.task", "gfmp.vocabulary", "gfmp.initial", "gfmp.label_percent")
+_NOTHING = "none"
 ChildKey = tuple[str, ...]
 
 
@@ -55,9 +56,9 @@ def cell_name(cell: Cell) -> str:
 
 
 def axis_tags(cell: Cell) -> dict[str, str]:
-    """Return one tag for every axis of the sweep; empty where a baseline has no such thing."""
+    """Return one tag for every axis of the sweep; `none` where a baseline has no such thing."""
     axes = _axes(cell) | {"cell": cell.fingerprint}
-    return {f"gfmp.{name}": value for name, value in axes.items()}
+    return {f"gfmp.{name}": value or _NOTHING for name, value in axes.items()}
 
 
 def _axes(cell: Cell) -> dict[str, str]:
@@ -136,12 +137,15 @@ def failed_child(cell: Cell, state: CellState) -> Child:
 
 
 def cell_params(cell: Cell) -> dict[str, str]:
-    """Return every axis of a cell and every setting of its learner; empty ones left out."""
+    """Return every axis of a cell and every setting of its learner.
+
+    MLflow plots the first parameters of the alphabet; the prefix puts settings behind axes.
+    """
     learner = cell.learner.model_dump(mode="json")
-    settings = {f"learner.{name}": _text(value) for name, value in learner.items()}
+    settings = {f"setting.{name}": _text(value) for name, value in learner.items()}
     axes = _axes(cell) | {"model": cell.model, "num_rows": str(cell.num_rows)}
     params = axes | settings
-    return _cut({name: value for name, value in params.items() if value}, MAX_PARAM_CHARACTERS)
+    return _cut({name: value or _NOTHING for name, value in params.items()}, MAX_PARAM_CHARACTERS)
 
 
 def _text(value: object) -> str:

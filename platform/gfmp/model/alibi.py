@@ -44,11 +44,17 @@ class BiasCache:
     def bias_HLL(self, length: int, device: torch.device) -> Tensor:
         """Return the fp32 bias of one sequence, shape (H, length, length), a view."""
         if self._bias.shape[-1] < length or self._bias.device != device:
-            positions = torch.arange(length, dtype=torch.float32, device=device)
-            distances = (positions[:, None] - positions[None, :]).abs()
-            heads = torch.tensor(self.slopes, dtype=torch.float32, device=device)
-            self._bias = -heads[:, None, None] * distances
+            # It may grow while a model is scored, and serves training afterwards, where a tensor
+            # made in inference mode would be refused.
+            with torch.inference_mode(False):
+                self._bias = self._grown(length, device)
         return self._bias[:, :length, :length]
+
+    def _grown(self, length: int, device: torch.device) -> Tensor:
+        positions = torch.arange(length, dtype=torch.float32, device=device)
+        distances = (positions[:, None] - positions[None, :]).abs()
+        heads = torch.tensor(self.slopes, dtype=torch.float32, device=device)
+        return -heads[:, None, None] * distances
 
     def slopes_H(self, device: torch.device) -> Tensor:
         """Return the fp32 slopes, shape (H,), for kernels that build the bias themselves."""

@@ -69,9 +69,10 @@ def requests(
         learner: (arm, task name) -> settings of the learner there.
 
     Returns:
-        Requests ordered by arm, task, vocabulary, initial model, label percent, seed; each once.
+        Requests ordered by arm, task, vocabulary, initial model, label percent, seed. What two
+        arms ask for alike is there once, or it would count twice in every mean.
     """
-    found = [
+    found = (
         CellRequest(
             index,
             task,
@@ -89,8 +90,26 @@ def requests(
         for initial in arm.initial or ("",)
         for percent in arm.label_percents or spec.label_percents
         for seed in spec.seeds
-    ]
-    return tuple(found)
+    )
+    once: dict[tuple[object, ...], CellRequest] = {}
+    for request in found:
+        once.setdefault(_content(request), request)
+    return tuple(once.values())
+
+
+def _content(request: CellRequest) -> tuple[object, ...]:
+    """Return all of a request but the arm, hashable."""
+    search = request.search.model_dump_json() if request.search else ""
+    return (
+        request.task,
+        request.vocabulary,
+        request.initial,
+        request.learner,
+        request.label_percent,
+        request.seed,
+        request.max_train_rows,
+        search,
+    )
 
 
 def bound(request: CellRequest, bindings: Bindings, learner: AnyLearner | None = None) -> Cell:

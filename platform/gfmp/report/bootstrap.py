@@ -18,8 +18,8 @@ NUM_REPLICATES: Final = 1000
 CONFIDENCE: Final = 0.95
 # With more undefined replicates than this an interval would describe a chosen part of them.
 UNDEFINED_FRACTION: Final = 0.05
-# Multiplicities held at once: 32 MB as float64.
-_BLOCK_COUNTS: Final = 4_000_000
+# Multiplicities held at once: 2 MB as float64, what a core keeps near it.
+_BLOCK_COUNTS: Final = 250_000
 _ROW_STREAM, _SEED_STREAM = 0, 1
 
 

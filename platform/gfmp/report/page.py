@@ -21,10 +21,11 @@ margin:0 auto;padding:1rem}
 h1{font-size:1.6rem;line-height:1.2}h2{font-size:1.25rem;margin-top:2.2rem;
 border-bottom:1px solid #ccc}h3{font-size:1.05rem;margin-bottom:.3rem}
 .scroll{overflow-x:auto}
-table{border-collapse:collapse;font-size:.85rem;font-variant-numeric:tabular-nums}
+table{border-collapse:collapse;font-size:.85rem;font-variant-numeric:tabular-nums;
+min-width:min(100%,44rem)}
 caption{text-align:left;color:#444;padding:.3rem 0}
-th,td{padding:.2rem .6rem;border-bottom:1px solid #ddd;text-align:left;vertical-align:top;
-white-space:nowrap}
+th,td{padding:.2rem .5rem;border-bottom:1px solid #ddd;text-align:left;vertical-align:top}
+th{vertical-align:bottom}small{white-space:nowrap;font-size:.92em;font-weight:400;color:#333}
 thead th{border-bottom:2px solid #888}
 .better{background:#d9ecf7}.worse{background:#fbe3d3}
 img{max-width:100%;height:auto}figure{margin:1rem 0}figcaption{color:#444;font-size:.85rem}
@@ -32,7 +33,7 @@ pre{overflow-x:auto;background:#f4f4f4;padding:.7rem}code{font-size:.85rem}
 dt{font-weight:600;margin-top:.6rem}.warning{border-left:4px solid #d55e00;padding:.1rem .8rem}
 details{margin:.6rem 0}summary{cursor:pointer}
 @media print{body{max-width:none;padding:0;font-size:10pt}.scroll{overflow:visible}
-figure,tr{break-inside:avoid}th,td{white-space:normal}}
+figure,tr{break-inside:avoid}}
 """
 
 
@@ -49,22 +50,27 @@ class Datum:
         text: What it says, not escaped.
         bold: Whether it stands out.
         tone: `better`, `worse` or nothing.
+        details: What stands small beside it, or below where the column is narrow.
     """
 
     text: str
     bold: bool = False
     tone: str = ""
+    details: tuple[str, ...] = ()
 
-    def html(self) -> str:
-        """Return the cell as HTML."""
+    def html(self, opening: str = "td") -> str:
+        """Return the cell as HTML, `td` or a header with attributes."""
         inside = f"<strong>{escaped(self.text)}</strong>" if self.bold else escaped(self.text)
+        inside += "".join(f" <small>{escaped(one)}</small>" for one in self.details)
         tone = f' class="{escaped(self.tone)}"' if self.tone else ""
-        return f"<td{tone}>{inside}</td>"
+        return f"<{opening}{tone}>{inside}</{opening[:2]}>"
 
 
-def table(caption: str, header: Sequence[str], rows: Sequence[Sequence[Datum | str]]) -> str:
+def table(
+    caption: str, header: Sequence[Datum | str], rows: Sequence[Sequence[Datum | str]]
+) -> str:
     """Return a table that scrolls by itself on a narrow screen."""
-    head = "".join(f'<th scope="col">{escaped(name)}</th>' for name in header)
+    head = "".join(_datum(name).html('th scope="col"') for name in header)
     body = "".join(
         "<tr>" + "".join(_datum(value).html() for value in row) + "</tr>\n" for row in rows
     )
@@ -138,10 +144,10 @@ def number(value: float, *, signed: bool = False) -> str:
     return f"{value + 0.0:+.3f}" if signed else f"{value + 0.0:.3f}"
 
 
-def with_interval(estimate: Estimate, *, signed: bool = False) -> str:
+def with_interval(estimate: Estimate, *, signed: bool = False) -> Datum:
     """Return a number with its interval: `0.512 [0.480, 0.544]`."""
     value = number(estimate.value, signed=signed)
     if np.isnan(estimate.low):
-        return value if value == "undefined" else f"{value} [undefined]"
+        return Datum(value, details=() if value == "undefined" else ("[undefined]",))
     low, high = number(estimate.low, signed=signed), number(estimate.high, signed=signed)
-    return f"{value} [{low}, {high}]"
+    return Datum(value, details=(f"[{low}, {high}]",))

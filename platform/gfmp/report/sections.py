@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -29,6 +30,12 @@ from gfmp.tasks.metrics import METRICS
 PairAt = tuple[Model, Model, float]
 Cells = list[list[Datum | str]]
 _PER_CENT = "Labels, %"
+_FACTORS = (
+    "how many times fewer labels the model (row) needs to reach the score that the reference"
+    " (column) has at its largest share of labels [95 % interval]. >=: reached at the model's"
+    " smallest share already. n.r.: not reached at any of its shares, and in how many replicates."
+    " Bold: the interval is above 1."
+)
 
 
 def state(findings: Findings) -> str:
@@ -102,7 +109,7 @@ def _verdict(at: Mapping[PairAt, Comparison], key: PairAt) -> Datum:
         return Datum("-")
     decided = one.verdict in ("better", "worse")
     tone = one.verdict if decided else ""
-    return Datum(with_interval(one.difference, signed=True), bold=decided, tone=tone)
+    return replace(with_interval(one.difference, signed=True), bold=decided, tone=tone)
 
 
 def vocabularies(findings: Findings) -> str:
@@ -130,8 +137,10 @@ def _vocabulary_datum(analysis: Analysis, group: VocabularyGroup, word: str) -> 
     found = [one for one in group.scores if one.point.model.vocabulary == word]
     if not found:
         return Datum("-")
-    texts = [with_interval(analysis.main(one.point).estimate()) for one in found]
-    return Datum("; ".join(texts), bold=any(one.best for one in found))
+    said = [with_interval(analysis.main(one.point).estimate()) for one in found]
+    details = tuple(text for datum in said for text in datum.details)
+    values = "; ".join(datum.text for datum in said)
+    return Datum(values, bold=any(one.best for one in found), details=details)
 
 
 def reductions(findings: Findings) -> str:
@@ -141,35 +150,43 @@ def reductions(findings: Findings) -> str:
         groups[one.task].append(one)
     parts = [heading("Annotation reduction")] if groups else []
     for task, rows in groups.items():
-        references = list(dict.fromkeys(one.reference for one in rows))
+        models = {one.model: _measured(one.reduction.model_percents) for one in rows}
+        references = {
+            one.reference: f"at {percent_text(one.reduction.reference_percent)} %" for one in rows
+        }
         at = {(one.model, one.reference): one for one in rows}
         body: Cells = [
-            [model.name, *(_factor(at.get((model, reference))) for reference in references)]
-            for model in dict.fromkeys(one.model for one in rows)
+            [_named(model, share), *(_factor(at.get((model, other))) for other in references)]
+            for model, share in models.items()
         ]
-        caption = (
-            f"{task}: how many times fewer labels the model needs to reach the score that the"
-            " reference (column) has at its largest share of labels [95 % interval]."
-        )
-        parts.append(table(caption, ("Model", *(one.name for one in references)), body))
+        header = ("Model", *(_named(other, share) for other, share in references.items()))
+        parts.append(table(f"{task}: {_FACTORS}", header, body))
     return "".join(parts)
+
+
+def _named(model: Model, share: str) -> Datum:
+    return Datum(model.name, details=(share,))
+
+
+def _measured(percents: tuple[float, float]) -> str:
+    return " - ".join(dict.fromkeys(map(percent_text, percents))) + " %"
 
 
 def _factor(one: Compared | None) -> Datum:
     if one is None:
         return Datum("-")
     found = one.reduction
-    if np.isnan(found.factor):
-        return Datum("undefined")
     text = found.words(found.factor)
-    if found.factor == 0.0:
-        text += f" up to {percent_text(found.model_percents[1])} %"
     if np.isnan(found.low):
-        return Datum(f"{text} [undefined]")
-    text += f" [{found.words(found.low)}, {found.words(found.high)}]"
+        return Datum(text, details=() if np.isnan(found.factor) else ("[undefined]",))
+    if found.not_reached_fraction == 1.0:
+        return Datum(text)
+    ends = (found.words(end).replace("not reached", "n.r.") for end in (found.low, found.high))
+    details = [f"[{', '.join(ends)}]"]
     if found.not_reached_fraction > 0:
-        text += f"; not reached in {100 * found.not_reached_fraction:.3g} % of replicates"
-    return Datum(text, bold=found.low > 1.0, tone="better" if found.low > 1.0 else "")
+        details.append(f"n.r. {100 * found.not_reached_fraction:.3g} %")
+    saves = found.low > 1.0
+    return Datum(text, bold=saves, tone="better" if saves else "", details=tuple(details))
 
 
 def results(findings: Findings) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from gfmp.spec.base import Closed, Fraction, Name, PositiveInt
-from gfmp.spec.learner import CnnBaseline, Finetuning, KmerBaseline, Learner, Probe
+from gfmp.spec.learner import CnnBaseline, Finetuning, KmerBaseline, Learner
 from gfmp.spec.model import Architecture
 
 SCRATCH = "scratch"
@@ -64,6 +64,14 @@ class Search(Closed):
     reduction_factor: Annotated[int, Field(ge=2)] = 3
 
 
+def _distinct(values: tuple[object, ...]) -> tuple[object, ...]:
+    """Check an axis of the grid: what stands twice would count twice in every mean."""
+    doubled = sorted({str(value) for value in values if values.count(value) > 1})
+    if doubled:
+        raise ValueError(f"this stands twice: {', '.join(doubled)}")
+    return values
+
+
 class Arm(Closed):
     """One learner and what it is crossed with.
 
@@ -83,6 +91,11 @@ class Arm(Closed):
     label_percents: tuple[Percent, ...] = ()
     max_train_rows: Annotated[int, Field(ge=0)] = 0
     search: Search | None = None
+
+    @field_validator("vocabularies", "initial", "label_percents")
+    @classmethod
+    def _no_doubles(cls, values: tuple[object, ...]) -> tuple[object, ...]:
+        return _distinct(values)
 
     @model_validator(mode="after")
     def _crossed(self) -> Arm:
@@ -128,17 +141,10 @@ class SweepSpec(Closed):
     arms: Annotated[tuple[Arm, ...], Field(min_length=1)]
     compute: SweepCompute = SweepCompute()
 
-    @model_validator(mode="after")
-    def _no_doubles(self) -> SweepSpec:
-        axes: dict[str, tuple[object, ...]] = {
-            "tasks": self.tasks,
-            "label_percents": self.label_percents,
-            "seeds": self.seeds,
-        }
-        for name, values in axes.items():
-            if len(set(values)) != len(values):
-                raise ValueError(f"{name} names something twice: {list(values)}")
-        return self
+    @field_validator("tasks", "label_percents", "seeds")
+    @classmethod
+    def _no_doubles(cls, values: tuple[object, ...]) -> tuple[object, ...]:
+        return _distinct(values)
 
 
 class FinetuneSpec(Closed):
@@ -160,7 +166,7 @@ class FinetuneSpec(Closed):
     task: str
     vocabulary: Name
     initial: str
-    learner: Annotated[Finetuning | Probe, Field(discriminator="kind")] | str
+    learner: Finetuning | str
     label_percent: Percent = 100.0
     scratch_model: str | Architecture = ""
     compute: SweepCompute = SweepCompute()

@@ -214,11 +214,10 @@ def spearman_r(truth: Floats, guess: Floats, weights: Floats) -> Floats:
     rows = weights.sum(axis=1)
     x = _mid_ranks(truth, weights)
     y = _mid_ranks(guess, weights)
-    pairs = ((x, None), (y, None), (x, x), (y, y), (x, y))
-    sums = [
-        np.einsum("bn,bn->b", weights, a) if b is None else np.einsum("bn,bn,bn->b", weights, a, b)
-        for a, b in pairs
-    ]
+    weighted_x, weighted_y = weights * x, weights * y
+    pairs = ((weighted_x, x), (weighted_y, y), (weighted_x, y))
+    squares = [np.einsum("bn,bn->b", one, other) for one, other in pairs]
+    sums = [weighted_x.sum(axis=1), weighted_y.sum(axis=1), *squares]
     return _correlation(rows, np.stack(sums, axis=1))
 
 

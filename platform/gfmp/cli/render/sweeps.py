@@ -106,8 +106,10 @@ def outcome_lines(run: Run) -> tuple[str, ...]:
     ended = run.lifecycle()[-1]
     seconds = ended.fields.get("seconds", 0.0)
     assert isinstance(seconds, int | float), "the ledger stores seconds as a number"
+    models = sorted((run.path / "models").glob("*"))
     return (
         f"{run.header.kind} {run.id} {ended.kind} in {duration(seconds)}",
+        *(f"  the model:       {model}" for model in models),
         f"  the report:      {run.path / 'report' / 'report.html'}",
         "  look at it:      gfmp ui",
         f"  do it again:     {run.repeat_command}",
