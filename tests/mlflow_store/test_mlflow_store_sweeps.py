@@ -147,8 +147,6 @@ def test_a_child_has_every_axis_as_tag_and_parameter_and_every_number(
     assert [(m.step, m.value) for m in history] == [(1, 0.3), (2, 0.2)]
     kmer = family(client)[1]["yeast_coding / kmer / 3% / seed 0"]
     assert kmer.data.params["vocabulary"] == kmer.data.tags["gfmp.initial"] == "none"
-    experiment = client.get_experiment_by_name("efficiency")
-    assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
     probe = family(client)[1]["yeast_coding / probe / bpe4096 / demo / 3% / seed 0"]
     assert probe.data.params["setting.penalties"] == "0.01, 0.1, 1.0, 10.0"
 

@@ -228,15 +228,15 @@ def test_a_job_of_one_cell_is_a_sweep_of_one_cell(path: Path) -> None:
     assert (arm.vocabularies, arm.initial) == (("kmer6",), ("demo",))
     assert sweep.compute == job.compute == SweepCompute(threads_per_worker=2)
     # It is a sweep that could have been written by hand.
-    written = f"""\
+    written = """\
 kind: sweep
 name: one
 tasks: [splice]
 label_percents: [10]
 seeds: [5]
 scratch_model: tiny
-arms: [{{learner: {{kind: finetune, epochs: 2}}, vocabularies: [kmer6], initial: [demo]}}]
-compute: {{threads_per_worker: 2}}
+arms: [{learner: {kind: finetune, epochs: 2}, vocabularies: [kmer6], initial: [demo]}]
+compute: {threads_per_worker: 2}
 """
     assert sweep == _sweep(path, written)
 

@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from mlflow.entities import Run as MlflowRun
 
 RUN_ID_TAG = "gfmp.run_id"
-# Without a kind MLflow opens an experiment among its pages for chat traces and judges.
-EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 MAX_METRICS_PER_BATCH = 1000  # mlflow/utils/validation.py
 MAX_TEXTS_PER_BATCH = 100
 MAX_PARAM_CHARACTERS = 6000
@@ -137,8 +135,7 @@ def _publish_database(path: Path) -> None:
 def _ensure_experiment(client: MlflowClient, uri: str, workspace: Workspace, name: str) -> None:
     if client.get_experiment_by_name(name) is None:
         local = (workspace.mlflow_artifacts / name).as_uri()
-        location = None if is_server(uri) else local
-        client.create_experiment(name, artifact_location=location, tags=EXPERIMENT_TAGS)
+        client.create_experiment(name, artifact_location=None if is_server(uri) else local)
 
 
 @dataclass(frozen=True)

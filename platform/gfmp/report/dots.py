@@ -19,6 +19,7 @@ from gfmp.report.layout import (
     GridSize,
     draw_legend,
     legend_height_mm,
+    longest,
     shortened,
 )
 from gfmp.report.style import PAGE_MM, Look, palette
@@ -27,7 +28,7 @@ from gfmp.tasks.metrics import METRICS
 
 _BEST: Final = "filled: better than every other (95 %)"
 _MOST_LABEL_MM: Final = 48.0
-_TASK_MM: Final = 6.5
+_TASK_MM: Final = 8.5
 _VOCABULARY_MM: Final = 2.6
 
 PanelKey = tuple[str, str]
@@ -42,14 +43,14 @@ def vocabulary_figure(findings: Findings) -> Figure:
     words = sorted({one.point.model.vocabulary for group in groups for one in group.scores})
     look = dict(zip(words, palette(len(words)), strict=True))
     labels = [_task_label(findings.analysis, task) for task in tasks]
-    left_mm = min(_MOST_LABEL_MM, max(map(len, labels)) * CHARACTER_MM + 3.0)
+    left_mm = min(_MOST_LABEL_MM, longest(labels) * CHARACTER_MM + 3.0)
     columns = min(len(panels), 3 if len(panels) > 2 else 2)
     row_mm = len(tasks) * max(_TASK_MM, _VOCABULARY_MM * (len(words) + 1)) + 21.0
     legend = {word: _sample(look[word]) for word in words}
     legend[_BEST] = _sample(Look("#444444", "o", "-"), filled=True)
     margins = (left_mm, 6.0, legend_height_mm(list(legend), PAGE_MM))
     grid = Grid(len(panels), GridSize(PAGE_MM, columns, row_mm, margins))
-    shown = [shortened(label, left_mm - 2.0) for label in labels]
+    shown = ["\n".join(shortened(x, left_mm - 2.0) for x in label.split("\n")) for label in labels]
     for place, (axes, (key, chosen)) in enumerate(zip(grid.axes, panels.items(), strict=True)):
         _panel(axes, findings.analysis, {tasks.index(g.setting.task): g for g in chosen}, look)
         axes.set_yticks(range(len(tasks)), shown if place % columns == 0 else [""] * len(tasks))
@@ -77,7 +78,8 @@ def _panels(groups: Sequence[VocabularyGroup]) -> Panels:
 
 
 def _task_label(analysis: Analysis, task: str) -> str:
-    return f"{task} ({METRICS[analysis.data.tasks[task].metric].title})"
+    facts = analysis.data.tasks[task]
+    return f"{task}\n{METRICS[facts.metric].title}, n = {facts.num_test:,}"
 
 
 def _percents(groups: Sequence[VocabularyGroup]) -> str:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import repeat
 from typing import Final
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullFormatter, NullLocator
+from numpy.typing import NDArray
 
 from gfmp.report.analysis import Analysis, Model, Point
 from gfmp.report.comparisons import Findings
@@ -23,16 +23,19 @@ from gfmp.report.layout import (
     entries_of,
     fitting_ticks,
     legend_height_mm,
+    longest,
     shortened,
 )
 from gfmp.report.style import COLUMN_MM, PAGE_MM, Look, looks, rendered, styled
-from gfmp.report.tables import percent_text
+from gfmp.report.tables import counted, percent_text
 from gfmp.storage.hashes import fingerprint
 from gfmp.tasks.metrics import METRICS
 
 _PANELS_PER_PAGE: Final = 9
 _LEFT_MM, _GAP_MM = 12.0, 13.0
+# Bars of models stand this far apart at most, in log percent and in parts of a step.
 _SIDE: Final = 0.12
+_MOST_OF_STEP: Final = 0.3
 
 
 @dataclass(frozen=True)
@@ -71,13 +74,14 @@ def pictures(findings: Findings) -> tuple[Picture, ...]:
 
 _CURVE_CAPTION: Final = (
     "Score on the test rows against the share of training rows that carry a label (log scale;"
-    " below it the number of rows). Points are means over seeds; bands are 95 % bootstrap"
-    " intervals over seeds and test rows. Solid: pretrained; dashed: from scratch; dotted:"
-    " baselines."
+    " below it the number of rows). Points are means over seeds, set apart sideways where models"
+    " share a number of rows; bars are 95 % bootstrap intervals over seeds and test rows (test rows"
+    " only where there is one seed). Solid: pretrained; dashed: from scratch; dotted: baselines."
 )
 _DOTS_CAPTION: Final = (
-    "Score of each vocabulary, all else equal, at the largest share of labels; bars are 95 %"
-    " bootstrap intervals. Filled: better than every other vocabulary by the paired bootstrap."
+    "Score of each vocabulary, all else equal, at the largest share of labels (n: test rows); bars"
+    " are 95 % bootstrap intervals. Filled: better than every other vocabulary by the paired"
+    " bootstrap."
 )
 
 
@@ -131,12 +135,12 @@ def _panel(axes: Axes, analysis: Analysis, drawn: _Drawn) -> None:
     task, look, width_mm = drawn.task, drawn.look, drawn.width_mm
     curves = analysis.curves(task)
     points = [point for _, curve in curves for point in curve]
-    alone = len({point.percent for point in points}) == 1
-    for (model, curve), shift in zip(curves, _shifts(len(curves) if alone else 0), strict=False):
+    shifts = _shifts(len(curves), {point.percent for point in points})
+    for (model, curve), shift in zip(curves, shifts, strict=True):
         _line(axes, analysis, curve, (look[model], shift))
     facts = analysis.data.tasks[task]
     seeds = sorted({len(point.seeds) for point in points})
-    runs = f"{seeds[0]}-{seeds[-1]} seeds" if len(seeds) > 1 else _counted(seeds[0], "seed")
+    runs = f"{seeds[0]}-{seeds[-1]} seeds" if len(seeds) > 1 else counted(seeds[0], "seed")
     title = f"{shortened(task, width_mm)}\nn = {facts.num_test:,} test rows, {runs}"
     axes.set_title(title, loc="left", linespacing=1.3)
     axes.set_ylabel(METRICS[facts.metric].title)
@@ -145,14 +149,11 @@ def _panel(axes: Axes, analysis: Analysis, drawn: _Drawn) -> None:
     _percent_axis(axes, points, width_mm)
 
 
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" + ("" if number == 1 else "s")
-
-
-def _shifts(num_models: int) -> Iterator[float]:
-    """Yield what to multiply percents by: side by side where there is one percent only."""
-    yield from np.exp(np.linspace(-_SIDE, _SIDE, num_models)) if num_models > 1 else ()
-    yield from repeat(1.0)
+def _shifts(num_models: int, percents: Collection[float]) -> NDArray[np.float64]:
+    """Return what to multiply percents by so that the bars of models stand side by side."""
+    steps = np.diff(np.log(sorted(percents)))
+    side = min(_SIDE, _MOST_OF_STEP * steps.min()) if len(steps) else _SIDE
+    return np.exp(np.linspace(-side, side, num_models)) if num_models > 1 else np.ones(1)
 
 
 def _line(
@@ -165,10 +166,7 @@ def _line(
     low = np.array([one.low for one in estimates])
     high = np.array([one.high for one in estimates])
     axes.plot(percents, values, color=look.colour, marker=look.marker, linestyle=look.line)
-    if len(curve) > 1:
-        axes.fill_between(percents, low, high, color=look.colour, alpha=0.14, linewidth=0)
-    else:
-        axes.vlines(percents, low, high, color=look.colour, linewidth=0.8)
+    axes.vlines(percents, low, high, color=look.colour, linewidth=0.8, alpha=0.7)
 
 
 def _percent_axis(axes: Axes, points: Sequence[Point], width_mm: float) -> None:
@@ -179,7 +177,7 @@ def _percent_axis(axes: Axes, points: Sequence[Point], width_mm: float) -> None:
     axes.set_xlim(low, high)
     places = np.log(np.array(percents) / low) / np.log(high / low) * width_mm
     labels = [f"{percent_text(percent)}\n{rows[percent]:,}" for percent in percents]
-    widths = [max(map(len, text.split("\n"))) * CHARACTER_MM for text in labels]
+    widths = [longest([text]) * CHARACTER_MM for text in labels]
     shown = fitting_ticks(list(places), widths)
     axes.set_xticks([percents[i] for i in shown], [labels[i] for i in shown])
     axes.set_xticks(percents, minor=True)

@@ -32,9 +32,14 @@ def shortened(name: str, width_mm: float) -> str:
     return f"{name[:head]}..{name[len(name) - (most - 2 - head) :]}"
 
 
+def longest(texts: Sequence[str]) -> int:
+    """Return the characters of the longest line of any text; 1 without texts."""
+    return max((len(line) for text in texts for line in text.split("\n")), default=1)
+
+
 def legend_columns(names: Sequence[str], width_mm: float) -> int:
     """Return how many columns of these names fit side by side."""
-    widest = max((len(name) for name in names), default=1) * CHARACTER_MM + _HANDLE_MM
+    widest = longest(names) * CHARACTER_MM + _HANDLE_MM
     return max(1, min(len(names), int((width_mm - 2 * _EDGE_MM) / widest)))
 
 

@@ -22,29 +22,33 @@ def cell_words(cell: Cell) -> str:
     return f"{where}, seed {cell.seed} ({cell.fingerprint[:12]})"
 
 
-def unfinished_rows(analysis: Analysis) -> list[list[Datum | str]]:
-    """Return one row for each cell without a result: task, model, percent, seed, why."""
+def failed_rows(analysis: Analysis) -> list[list[Datum | str]]:
+    """Return one row for each cell that was tried in vain: as `waiting_rows`, and the error."""
     failures = analysis.data.failures
-    cells = sorted(
+    cells = [cell for cell in _unfinished(analysis) if cell.fingerprint in failures]
+    return [[*_row(cell), _short(failures[cell.fingerprint])] for cell in cells]
+
+
+def waiting_rows(analysis: Analysis) -> list[list[Datum | str]]:
+    """Return one row for each cell not run yet: task, model, percent, seed, fingerprint."""
+    failures = analysis.data.failures
+    return [_row(cell) for cell in _unfinished(analysis) if cell.fingerprint not in failures]
+
+
+def _unfinished(analysis: Analysis) -> list[Cell]:
+    return sorted(
         analysis.data.unfinished,
         key=lambda c: (c.task.name, c.model, c.label_percent, c.seed, c.fingerprint),
     )
-    return [
-        [
-            cell.task.name,
-            cell.model,
-            percent_text(cell.label_percent),
-            str(cell.seed),
-            cell.fingerprint[:12],
-            _why(failures.get(cell.fingerprint, "")),
-        ]
-        for cell in cells
-    ]
 
 
-def _why(error: str) -> str:
-    short = error if len(error) <= _MOST_ERROR else f"{error[:_MOST_ERROR]}..."
-    return f"failed: {short}" if error else "not run yet"
+def _row(cell: Cell) -> list[Datum | str]:
+    where = [cell.task.name, cell.model, percent_text(cell.label_percent)]
+    return [*where, str(cell.seed), cell.fingerprint[:12]]
+
+
+def _short(error: str) -> str:
+    return error if len(error) <= _MOST_ERROR else f"{error[:_MOST_ERROR]}..."
 
 
 def cell_notes(analysis: Analysis) -> list[str]:

@@ -20,7 +20,7 @@ body{font:16px/1.5 system-ui,sans-serif;color:#1a1a1a;background:#fff;max-width:
 margin:0 auto;padding:1rem}
 h1{font-size:1.6rem;line-height:1.2}h2{font-size:1.25rem;margin-top:2.2rem;
 border-bottom:1px solid #ccc}h3{font-size:1.05rem;margin-bottom:.3rem}
-.scroll{overflow-x:auto}
+.scroll{overflow-x:auto;margin:.8rem 0}
 table{border-collapse:collapse;font-size:.85rem;font-variant-numeric:tabular-nums;
 min-width:min(100%,44rem)}
 caption{text-align:left;color:#444;padding:.3rem 0}

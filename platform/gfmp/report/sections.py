@@ -11,7 +11,7 @@ import numpy as np
 from gfmp.report import answers, missing
 from gfmp.report.analysis import Analysis, Model
 from gfmp.report.comparisons import Comparison, Findings, VocabularyGroup
-from gfmp.report.efficiency import Compared
+from gfmp.report.efficiency import NOT_REACHED, Compared
 from gfmp.report.page import (
     Datum,
     bullets,
@@ -23,7 +23,7 @@ from gfmp.report.page import (
     table,
     with_interval,
 )
-from gfmp.report.tables import percent_text
+from gfmp.report.tables import counted, percent_text
 from gfmp.report.terms import terms
 from gfmp.tasks.metrics import METRICS
 
@@ -31,10 +31,10 @@ PairAt = tuple[Model, Model, float]
 Cells = list[list[Datum | str]]
 _PER_CENT = "Labels, %"
 _FACTORS = (
-    "how many times fewer labels the model (row) needs to reach the score that the reference"
-    " (column) has at its largest share of labels [95 % interval]. >=: reached at the model's"
-    " smallest share already. n.r.: not reached at any of its shares, and in how many replicates."
-    " Bold: the interval is above 1."
+    "How many times fewer labels the model (row) needs to reach the score that the reference"
+    " (column) has at its largest share of labels [95 % interval]; bold where the interval is"
+    " above 1. '>=': the model's smallest share is enough. 'n.r.': not reached at any share of the"
+    " model's, and the share of bootstrap replicates in which that is so."
 )
 
 
@@ -148,11 +148,12 @@ def reductions(findings: Findings) -> str:
     groups: defaultdict[str, list[Compared]] = defaultdict(list)
     for one in findings.reductions:
         groups[one.task].append(one)
-    parts = [heading("Annotation reduction")] if groups else []
+    parts = [heading("Annotation reduction"), paragraph(_FACTORS)] if groups else []
     for task, rows in groups.items():
         models = {one.model: _measured(one.reduction.model_percents) for one in rows}
         references = {
-            one.reference: f"at {percent_text(one.reduction.reference_percent)} %" for one in rows
+            one.reference: f"at {percent_text(one.reduction.reference_percent)} %"
+            for one in sorted(rows, key=lambda one: one.reference.sort_key)
         }
         at = {(one.model, one.reference): one for one in rows}
         body: Cells = [
@@ -160,7 +161,7 @@ def reductions(findings: Findings) -> str:
             for model, share in models.items()
         ]
         header = ("Model", *(_named(other, share) for other, share in references.items()))
-        parts.append(table(f"{task}: {_FACTORS}", header, body))
+        parts.append(table(f"{task}: annotation-reduction factor", header, body))
     return "".join(parts)
 
 
@@ -182,11 +183,11 @@ def _factor(one: Compared | None) -> Datum:
     if found.not_reached_fraction == 1.0:
         return Datum(text)
     ends = (found.words(end).replace("not reached", "n.r.") for end in (found.low, found.high))
-    details = [f"[{', '.join(ends)}]"]
+    details = (f"[{', '.join(ends)}]",) if found.high > NOT_REACHED else ()
     if found.not_reached_fraction > 0:
-        details.append(f"n.r. {100 * found.not_reached_fraction:.3g} %")
+        details += (f"n.r. in {100 * found.not_reached_fraction:.3g} %",)
     saves = found.low > 1.0
-    return Datum(text, bold=saves, tone="better" if saves else "", details=tuple(details))
+    return Datum(text, bold=saves, tone="better" if saves else "", details=details)
 
 
 def results(findings: Findings) -> str:
@@ -214,27 +215,33 @@ def results(findings: Findings) -> str:
 
 def tasks(findings: Findings) -> str:
     """Tabulate the tasks: what is predicted, rows, classes of the test split, provenance."""
-    known = findings.analysis.data.tasks
     body: Cells = []
-    for name, facts in sorted(known.items()):
+    told: list[str] = []
+    for name, facts in sorted(findings.analysis.data.tasks.items()):
         classes = ", ".join(f"{word} {count:,}" for word, count in facts.class_counts.items())
-        told = "; ".join(f"{key}: {value}" for key, value in sorted(facts.facts.items()))
         title = METRICS[facts.metric].title
         rows = f"{facts.num_train:,}", f"{facts.num_test:,}"
-        body.append([name, facts.target.kind, title, *rows, classes or "-", told or "-"])
-    header = ("Task", "Target", "Metric", "Training rows", "Test rows", "Test classes", "Facts")
-    return heading("Tasks") + table("What was learned and what was scored", header, body)
+        body.append([name, facts.target.kind, title, *rows, classes or "-"])
+        told += [f"{name}: {key}: {value}" for key, value in sorted(facts.facts.items())]
+    header = ("Task", "Target", "Metric", "Training rows", "Test rows", "Test classes")
+    shown = table("What was learned and what was scored", header, body)
+    sources = folded("Where the tasks come from", bullets(told)) if told else ""
+    return heading("Tasks") + shown + sources
 
 
 def gaps(findings: Findings) -> str:
     """List what is missing and what went wrong."""
     analysis = findings.analysis
-    rows = missing.unfinished_rows(analysis)
+    failed, waiting = missing.failed_rows(analysis), missing.waiting_rows(analysis)
     points, cells = missing.point_notes(analysis), missing.cell_notes(analysis)
     parts = [heading("What is missing or to be read with care")]
-    if rows:
-        header = ("Task", "Model", _PER_CENT, "Seed", "Cell", "Why")
-        parts.append(table(f"{len(rows):,} cells without a result", header, rows))
+    header = ("Task", "Model", _PER_CENT, "Seed", "Cell")
+    if failed:
+        caption = f"Failed: {counted(len(failed), 'cell')}"
+        parts.append(table(caption, (*header, "Why"), failed))
+    if waiting:
+        title = f"Not run yet: {counted(len(waiting), 'cell')}"
+        parts.append(folded(title, table(title, header, waiting)))
     if missing.one_seed(analysis):
         parts.append(
             paragraph(
@@ -244,9 +251,8 @@ def gaps(findings: Findings) -> str:
             )
         )
     parts.append(bullets(points) + bullets(cells))
-    nothing = not rows and not points and not cells
-    parts.append(paragraph("Nothing.") if nothing and not missing.one_seed(analysis) else "")
-    return "".join(parts)
+    text = "".join(parts[1:])
+    return parts[0] + (text or paragraph("Nothing."))
 
 
 def repeating(findings: Findings) -> str:

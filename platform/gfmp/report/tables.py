@@ -86,6 +86,11 @@ def percent_text(percent: float) -> str:
     return f"{percent:g}"
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun: `1 seed`, `3 seeds`."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
 _ESTIMATE: Final[Mapping[str, type]] = {
     "num_seeds": int,
     "num_test_rows": int,
