@@ -15,6 +15,7 @@ from gfmp.errors import TrainingError
 # A worker that dies (memory, a crash in native code) takes its trial with it; the trial goes on
 # with its unfinished cells in a new worker, this often.
 _MAX_FAILURES = 2
+Result = Mapping[str, Any]
 Record = Callable[[str, Mapping[str, object]], object]
 
 
@@ -120,11 +121,19 @@ def _listener(record: Record) -> Any:  # noqa: ANN401 - Ray is untyped
     class _Listener(Callback):
         """Hands what trials report to the ledger."""
 
-        def on_trial_result(self, iteration, trials, trial, result, **info) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN003
+        def on_trial_result(
+            self, iteration: int, trials: object, trial: object, result: Result, **info: object
+        ) -> None:
             if "kind" in result:
                 record(result["kind"], result["fields"])
 
-        def on_trial_error(self, iteration, trials, trial, **info) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN003
+        def on_trial_error(
+            self,
+            iteration: int,
+            trials: object,
+            trial: Any,
+            **info: object,  # noqa: ANN401
+        ) -> None:
             record("trial_failed", {"trial": str(trial.config.get("trial"))})
 
     return _Listener()

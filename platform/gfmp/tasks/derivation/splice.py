@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 
-from gfmp.genome.annotation import Span, Strand, merged, spliced
+from gfmp.genome.annotation import Feature, Span, Strand, merged, spliced
 from gfmp.spec.derive import SpliceSites
 from gfmp.tasks.derivation.genomes import Genome, cut
 from gfmp.tasks.derivation.loci import Gene, Likeness, loci
@@ -83,13 +83,20 @@ def _sites(
     for feature in spliced(genome.features, feature_type):
         if not feature.gene or feature.strand == ".":
             continue
-        kinds = (DONOR, ACCEPTOR) if feature.strand == "+" else (ACCEPTOR, DONOR)
-        for intron in feature.introns:
-            if intron[1] - intron[0] >= source.shortest_intron_bp:
-                for border, kind in zip(intron, kinds, strict=True):
-                    site = Site(feature.contig, feature.strand, border, kind)
-                    found[feature.contig, feature.gene][site] = None
+        if sites := _borders(feature, source.shortest_intron_bp):
+            found[feature.contig, feature.gene].update(dict.fromkeys(sites))
     return found
+
+
+def _borders(feature: Feature, shortest_intron_bp: int) -> list[Site]:
+    """Return both ends of every intron that is long enough to be one."""
+    kinds = (DONOR, ACCEPTOR) if feature.strand == "+" else (ACCEPTOR, DONOR)
+    return [
+        Site(feature.contig, feature.strand, border, kind)
+        for intron in feature.introns
+        if intron[1] - intron[0] >= shortest_intron_bp
+        for border, kind in zip(intron, kinds, strict=True)
+    ]
 
 
 @dataclass(frozen=True)
