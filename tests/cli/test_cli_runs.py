@@ -89,13 +89,13 @@ def test_a_workspace_without_runs_says_how_to_start(tmp_path: Path) -> None:
 
 def test_the_list_has_a_line_for_each_run(runs: Runs) -> None:
     lines = _run(runs.folder, "list").splitlines()
-    assert lines[0].split()[:3] == ["RUN", "STATUS", "STEP"]
-    shown = {line.split()[0]: line.split()[1:3] for line in lines[1:]}
+    assert lines[0].split()[:3] == ["RUN", "STATUS", "PROGRESS"]
+    shown = {line.split()[0]: line.split()[1:4] for line in lines[1:]}
     assert shown == {
-        runs.finished.id: ["finished", "20"],
-        runs.interrupted.id: ["interrupted", "7"],
-        runs.failed.id: ["failed", "7"],
-        runs.planned.id: ["planned", "0"],
+        runs.finished.id: ["finished", "step", "20"],
+        runs.interrupted.id: ["interrupted", "step", "7"],
+        runs.failed.id: ["failed", "step", "7"],
+        runs.planned.id: ["planned", "step", "0"],
     }
     assert all(len(line) <= 80 for line in lines)
 

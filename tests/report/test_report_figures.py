@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from itertools import combinations
 
 import matplotlib as mpl
+import numpy as np
 import pytest
 from made_up_sweeps import DEMO, Sweep
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from gfmp.report.analysis import analyse
 from gfmp.report.comparisons import Findings
@@ -63,10 +68,76 @@ def test_one_percent_one_model_one_task_are_drawn() -> None:
     assert drawn(tasks=()) == {}
 
 
-def test_many_tasks_take_several_pages() -> None:
-    names = tuple(f"t{number}" for number in range(10))
-    found = drawn(tasks=names, learned=DEMO[:1], percents=(1.0,), seeds=(1,))
-    assert {"all_tasks_1", "all_tasks_2"} <= set(found)
+def test_many_tasks_take_several_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gfmp.report.figures._PANELS_PER_PAGE", 2)
+    found = drawn(tasks=("a", "b", "c"), learned=DEMO[:1], percents=(1.0,), seeds=(1,))
+    assert {name for name in found if name.startswith("all")} == {"all_tasks_1", "all_tasks_2"}
+    assert found["all_tasks_2"].title == "Label efficiency of 1 tasks"
+
+
+def figures_of(monkeypatch: pytest.MonkeyPatch, **changes: Sequence[object]) -> list[Figure]:
+    """Return what would be written, drawn but not yet files."""
+    caught: list[Figure] = []
+
+    def keep(figure: Figure) -> dict[str, bytes]:
+        figure.draw_without_rendering()
+        caught.append(figure)
+        return {}
+
+    monkeypatch.setattr("gfmp.report.figures.rendered", keep)
+    drawn(**changes)
+    return caught
+
+
+def texts_of(figure: Figure) -> list[Text]:
+    labels = [text for axes in figure.axes for text in _texts(axes)]
+    return labels + [text for legend in figure.legends for text in legend.get_texts()]
+
+
+def _texts(axes: Axes) -> list[Text]:
+    titles = [child for child in axes.get_children() if isinstance(child, Text)]
+    (left, right), (low, high) = axes.get_xlim(), sorted(axes.get_ylim())
+    below = [t for t in axes.get_xticklabels() if left <= t.get_position()[0] <= right]
+    beside = [t for t in axes.get_yticklabels() if low <= t.get_position()[1] <= high]
+    return [*titles, axes.xaxis.label, axes.yaxis.label, *below, *beside]
+
+
+PAPER = (1.0, 3.0, 10.0, 30.0, 40.0, 50.0, 60.0, 70.0, 80.0, 90.0, 100.0)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"tasks": ("yeast_coding_vs_intergenic", "b", "c", "d"), "percents": PAPER},
+        {"tasks": ("x" * 70, "y" * 70), "learned": DEMO[:1], "percents": (1.0,)},
+        {"tasks": ("a",), "learned": DEMO, "percents": (0.01, 0.02, 100.0)},
+        {"tasks": ("a", "b"), "learned": DEMO[:2], "num_test": 2},
+    ],
+)
+def test_texts_of_figures_stay_inside_and_never_meet(
+    monkeypatch: pytest.MonkeyPatch, changes: dict[str, Sequence[object]]
+) -> None:
+    for figure in figures_of(monkeypatch, seeds=(1,), **changes):
+        boxes = [text.get_window_extent() for text in texts_of(figure) if text.get_text()]
+        for box in boxes:
+            assert figure.bbox.x0 - 1 <= box.x0 <= box.x1 <= figure.bbox.x1 + 1
+            assert figure.bbox.y0 - 1 <= box.y0 <= box.y1 <= figure.bbox.y1 + 1
+        for one, other in combinations(boxes, 2):
+            assert not one.padded(-1).overlaps(other.padded(-1))
+
+
+def test_bars_stand_side_by_side_and_closer_where_shares_are_close(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def spread(percents: Sequence[float]) -> float:
+        (figure,) = figures_of(monkeypatch, tasks=("a",), learned=DEMO[4:], percents=percents)[-1:]
+        starts = [float(line.get_xdata()[0]) for line in figure.axes[0].lines]
+        assert starts == sorted(set(starts))
+        return starts[-1] / starts[0]
+
+    wide, close = spread((1.0, 10.0, 100.0)), spread((80.0, 90.0, 100.0))
+    assert wide == pytest.approx(np.exp(0.24))
+    assert close == pytest.approx((100 / 90) ** 0.6)
 
 
 def test_hostile_names_are_only_names() -> None:

@@ -13,8 +13,12 @@ import pytest
 from made_up_sweeps import DEMO, TARGET, Sweep, cell_of, facts_of, labels, noisy, result_of
 
 from gfmp.errors import StorageError
+from gfmp.report.analysis import analyse
 from gfmp.report.bootstrap import Estimate
+from gfmp.report.comparisons import Findings
 from gfmp.report.data import SweepData, TaskFacts
+from gfmp.report.figures import pictures
+from gfmp.report.html import report_page
 from gfmp.report.page import Datum, number, table, with_interval
 from gfmp.report.write import report_files, write_report
 from gfmp.tasks.task import Target
@@ -40,8 +44,9 @@ class Wellformed(HTMLParser):
         assert self.open.pop() == tag
 
 
-def page_of(data: SweepData) -> str:
-    page = report_files(data, 20)["report.html"].decode()
+def page_of(data: SweepData, *, drawn: bool = False) -> str:
+    findings = Findings.of(analyse(data, 20))
+    page = report_page(findings, pictures(findings) if drawn else ())
     parser = Wellformed()
     parser.feed(page)
     assert parser.open == []
@@ -85,7 +90,8 @@ def test_a_disk_that_refuses_is_said(tmp_path: Path) -> None:
 
 
 def test_the_page_answers_and_defines_and_repeats() -> None:
-    page = page_of(SMALL.data())
+    page = page_of(SMALL.data(), drawn=True)
+    assert page.count("<figure>") == 2
     for text in (
         "48 of 48 cells are finished: the sweep is complete",
         "Which vocabulary",
@@ -110,8 +116,8 @@ def test_what_is_missing_is_said() -> None:
     )
     page = page_of(partial)
     assert "45 of 48 cells are finished; 1 failed and 2 were not run" in page
-    assert "failed: error[GFMP-T070]: loss is NaN" in page
-    assert page.count("not run yet") == 2
+    assert "<td>error[GFMP-T070]: loss is NaN</td>" in page
+    assert "<summary>Not run yet: 2 cells</summary>" in page
     assert left[0].fingerprint[:12] in page
 
 
@@ -201,8 +207,14 @@ def test_pieces_of_the_page() -> None:
         "undefined",
     )
     nothing = float("nan")
-    assert with_interval(Estimate(0.5, nothing, nothing, 1, 9)) == "0.500 [undefined]"
-    assert with_interval(Estimate(0.5, 0.4, 0.6, 1, 9), signed=True) == "+0.500 [+0.400, +0.600]"
+    unsure = with_interval(Estimate(0.5, nothing, nothing, 1, 9))
+    assert unsure.html() == "<td>0.500 <small>[undefined]</small></td>"
+    unknown = with_interval(Estimate(nothing, nothing, nothing, 1, 9))
+    assert unknown.html() == "<td>undefined</td>"
+    sure = with_interval(Estimate(0.5, 0.4, 0.6, 1, 9), signed=True)
+    assert sure.html('th scope="col"') == (
+        '<th scope="col">+0.500 <small>[+0.400, +0.600]</small></th>'
+    )
 
 
 def test_250_cells_of_2000_rows_take_seconds(tmp_path: Path) -> None:

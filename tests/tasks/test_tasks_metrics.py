@@ -197,3 +197,157 @@ def test_correlations_do_not_see_scale_and_offset(
         plain = score(metric, targets, guess)  # type: ignore[arg-type]  # doubles: no rounding
         moved = score(metric, targets, guess * scale + offset)  # type: ignore[arg-type]
         assert moved == pytest.approx(plain, abs=1e-6, nan_ok=True)
+
+
+# -- plain loops as references, and what must not matter ----------------------------------------
+
+
+def slow_mcc(truth: NDArray[np.int64], said: NDArray[np.int64], num_classes: int) -> float:
+    """Gorodkin's R_K as the correlation of one-hot matrices."""
+    x, y = np.eye(num_classes)[truth], np.eye(num_classes)[said]
+    x, y = x - x.mean(axis=0), y - y.mean(axis=0)
+    if not (x**2).sum():
+        return float("nan")
+    return float((x * y).sum() / np.sqrt((x**2).sum() * (y**2).sum())) if (y**2).sum() else 0.0
+
+
+def slow_auroc(truth: Floats, guess: Floats) -> float:
+    """Count every pair of a positive and a negative row."""
+    pairs = [(p, n) for p in guess[truth > 0.5] for n in guess[truth <= 0.5]]
+    return float(np.mean([(p > n) + 0.5 * (p == n) for p, n in pairs])) if pairs else float("nan")
+
+
+def slow_auprc(truth: Floats, guess: Floats) -> float:
+    """Walk the thresholds downwards."""
+    positives, reached, area = int((truth > 0.5).sum()), 0.0, 0.0
+    for threshold in sorted(set(guess.tolist()), reverse=True):
+        right = int(((guess >= threshold) & (truth > 0.5)).sum())
+        area += (
+            (right / positives - reached) * right / (guess >= threshold).sum() if positives else 0
+        )
+        reached = right / max(positives, 1)
+    return float(area) if positives else float("nan")
+
+
+def slow_r2(truth: Floats, guess: Floats) -> float:
+    spread = float(((truth - truth.mean()) ** 2).sum())
+    return 1.0 - float(((truth - guess) ** 2).sum()) / spread if spread else float("nan")
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(2, 4), st.integers(1, 25), st.integers(0, 10_000))
+def test_decisions_equal_plain_counting(num_classes: int, num_rows: int, seed: int) -> None:
+    targets, guess = classes(num_rows, num_classes, seed)
+    truth, said = targets[:, 0].astype(np.int64), guess.argmax(axis=1)
+    assert score("accuracy", targets, guess) == pytest.approx(np.mean(truth == said))
+    expected = slow_mcc(truth, said, num_classes)
+    assert score("mcc", targets, guess) == pytest.approx(expected, abs=1e-9, nan_ok=True)
+    f1 = []
+    for k in sorted({*truth.tolist(), *said.tolist()}):
+        right = np.sum((truth == k) & (said == k))
+        f1.append(2 * right / (np.sum(truth == k) + np.sum(said == k)))
+    assert score("macro_f1", targets, guess) == pytest.approx(np.mean(f1))
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(1, 25), st.integers(0, 10_000), st.sampled_from([0, 2, 5]))
+def test_rankings_equal_plain_counting(num_rows: int, seed: int, levels: int) -> None:
+    targets, guess = classes(num_rows, 2, seed, levels)
+    for metric, slow in (("auroc", slow_auroc), ("auprc", slow_auprc)):
+        expected = slow(targets[:, 0], guess[:, 1])
+        found = score(metric, targets, guess)
+        assert found == pytest.approx(expected, abs=1e-9, nan_ok=True), metric
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(2, 25), st.integers(0, 10_000), st.floats(-100, 100))
+def test_determination_equals_its_definition(num_rows: int, seed: int, offset: float) -> None:
+    targets, guess = values(num_rows, 1, seed)
+    targets, guess = targets + np.float32(offset), guess + np.float32(offset)
+    wide = targets.astype(np.float64)[:, 0], guess.astype(np.float64)[:, 0]
+    assert score("r2_determination", targets, guess) == pytest.approx(slow_r2(*wide), rel=1e-6)  # type: ignore[arg-type]  # doubles: no rounding
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.sampled_from(sorted(METRICS)), st.integers(0, 10_000), st.integers(2, 4))
+def test_rows_counted_zero_times_are_not_there_and_equal_copies_change_nothing(
+    metric: str, seed: int, times: int
+) -> None:
+    case = classes(18, 3, seed, levels=4) if metric in CLASSES else values(18, 2, seed)
+    kept = np.random.default_rng(seed).random(18) < 0.7
+    counts = np.stack([kept.astype(np.int64), times * kept.astype(np.int64)])
+    once, often = resampled(metric, *case, counts)
+    without = score(metric, case[0][kept], case[1][kept])
+    assert once == pytest.approx(without, abs=1e-9, nan_ok=True)
+    assert often == pytest.approx(without, abs=1e-9, nan_ok=True)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(2, 30), st.integers(0, 10_000))
+def test_rankings_see_the_order_only(num_rows: int, seed: int) -> None:
+    targets, guess = classes(num_rows, 2, seed, levels=6)
+    bent = guess**3
+    for metric in ("auroc", "auprc"):
+        plain = score(metric, targets, guess)
+        assert score(metric, targets, bent) == pytest.approx(plain, nan_ok=True)
+    turned = score("auroc", targets, guess[:, ::-1])
+    assert turned == pytest.approx(1.0 - score("auroc", targets, guess), nan_ok=True)
+    truth, said = values(num_rows, 1, seed)
+    rank = score("spearman_r", truth, said)
+    assert score("spearman_r", truth, np.exp(said)) == pytest.approx(rank, nan_ok=True)
+    assert score("spearman_r", truth, -said) == pytest.approx(-rank, nan_ok=True)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(2, 5), st.integers(2, 40), st.integers(0, 10_000))
+def test_names_of_classes_mean_nothing(num_classes: int, num_rows: int, seed: int) -> None:
+    targets, guess = classes(num_rows, num_classes, seed)
+    order = np.random.default_rng(seed).permutation(num_classes)
+    renamed = np.argsort(order)[targets.astype(int)].astype(np.float32)
+    for metric in ("mcc", "accuracy", "macro_f1"):
+        plain = score(metric, targets, guess)
+        moved = score(metric, renamed, guess[:, order])
+        assert moved == pytest.approx(plain, abs=1e-12, nan_ok=True), metric
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.sampled_from(sorted(METRICS)), st.integers(1, 30), st.integers(0, 10_000))
+def test_scores_stay_in_their_range(metric: str, num_rows: int, seed: int) -> None:
+    case = classes(num_rows, 3, seed) if metric in CLASSES else values(num_rows, 2, seed)
+    _, counts = draws(num_rows, 8, seed)
+    found = resampled(metric, *case, counts)
+    assert found.shape == (8,)
+    signed = metric in ("mcc", "pearson_r", "spearman_r")
+    lowest = -np.inf if metric == "r2_determination" else -1.0 if signed else 0.0
+    defined = found[np.isfinite(found)]
+    assert ((defined >= lowest - 1e-12) & (defined <= 1.0 + 1e-12)).all()
+
+
+@pytest.mark.parametrize("metric", sorted(METRICS))
+def test_several_columns_are_the_mean_of_each_alone(metric: str) -> None:
+    targets, guess = values(50, 3, seed=9)
+    if metric in CLASSES:
+        targets = (targets > 0.3).astype(np.float32)
+    alone = [score(metric, targets[:, [k]], guess[:, [k]]) for k in range(3)]
+    assert score(metric, targets, guess) == pytest.approx(np.mean(alone))
+
+
+def test_a_class_that_predictions_have_no_column_for_is_wrong_not_lost() -> None:
+    targets = np.array([[0], [1], [2], [2]], dtype=np.float32)
+    guess = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.3, 0.7]], dtype=np.float32)
+    assert score("accuracy", targets, guess) == 0.5
+    assert score("macro_f1", targets, guess) == pytest.approx((2 / 3 + 2 / 3 + 0) / 3)
+
+
+def test_unequal_lengths_are_our_own_mistake() -> None:
+    targets, guess = classes(10, 2, seed=1)
+    with pytest.raises(AssertionError, match="one prediction for each row"):
+        score("mcc", targets, guess[:-1])
+    with pytest.raises(KeyError):
+        score("f2", targets, guess)
+
+
+def test_titles_tell_the_two_r2_apart() -> None:
+    titles = [metric.title for metric in METRICS.values()]
+    assert len(set(titles)) == len(titles)
+    assert all(m.definition.endswith(".") and m.definition.isascii() for m in METRICS.values())

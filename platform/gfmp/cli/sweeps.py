@@ -58,10 +58,15 @@ def sweep(
 @json_option
 @workspace_option
 def report(run: str, as_json: bool, workspace: Workspace) -> None:
-    """Write tables, figures and one page of the sweep RUN, finished or not."""
+    """Write tables, figures and one page of the sweep RUN, finished or not.
+
+    MLflow gets them too, unless another process drives the sweep and does that.
+    """
     from gfmp.cli.render.sweeps import show_report
     from gfmp.cluster.sweep_report import report as write
+    from gfmp.ledger.status import Status
     from gfmp.ledger.store import RunStore
+    from gfmp.mlflow_store.sweeps import mirror_of
 
     found = RunStore(workspace).get(run)
     if found.header.kind not in ("sweep", "finetune"):
@@ -71,6 +76,8 @@ def report(run: str, as_json: bool, workspace: Workspace) -> None:
             fix=f"gfmp runs show {found.id} shows its numbers",
         )
     show_report(write(found, workspace), as_json)
+    if found.status() is not Status.RUNNING:
+        mirror_of(found, workspace).sync()
 
 
 def start_sweep(spec: SweepSpec | FinetuneSpec, document: Document, workspace: Workspace) -> None:
@@ -129,10 +136,13 @@ def plan_sweep(
 
 
 def _bound(names: SweepNames, workspace: Workspace) -> tuple[Cell, ...]:
+    """Return the cells whose settings are known: those of searches once they have chosen."""
     from gfmp.cluster.materials import foreign_ingredient
-    from gfmp.cluster.sweep_inputs import bind
+    from gfmp.cluster.searching import chosen_settings
+    from gfmp.cluster.sweep_inputs import bind_grid
     from gfmp.tasks.store import TaskStore
 
     store = TaskStore(workspace)
     tasks = {target.name: store.prepare(target) for target in names.targets}
-    return bind(names, tasks, lambda folder, name: foreign_ingredient(names, folder, name))
+    grid = bind_grid(names, tasks, lambda folder, name: foreign_ingredient(names, folder, name))
+    return grid.cells(chosen_settings(grid.searches, workspace))

@@ -57,7 +57,7 @@ class Point:
     Attributes:
         task: Its name.
         model: The model.
-        percent: Share of labelled training rows.
+        percent: Share of labelled training rows; of the rows there were where they are capped.
         num_rows: Labelled training rows.
         seeds: Seeds with a result, ascending.
         scores: Replicates by metric; the task's own metric first.
@@ -145,18 +145,26 @@ def _points(task: str, facts: TaskFacts, finished: list[Finished], number: int) 
     groups: defaultdict[tuple[Model, float], list[int]] = defaultdict(list)
     for place, (cell, _) in enumerate(finished):
         model = Model(names[place], cell.method, cell.vocabulary.name, cell.initial.name)
-        groups[model, cell.label_percent].append(place)
+        groups[model, _share(cell, facts)].append(place)
     points = []
-    for (model, percent), places in groups.items():
-        places.sort(key=lambda place: finished[place][0].seed)
+    for (model, percent), found in groups.items():
+        # Shares above a cap are the same rows again: one of them speaks for each seed.
+        by_seed = {finished[place][0].seed: place for place in found}
+        places = [by_seed[seed] for seed in sorted(by_seed)]
         averaged = {
             metric: over_seeds(values[places], replicates[places], resampling)
             for metric, (values, replicates) in scored.items()
         }
-        cells = [finished[place][0] for place in places]
-        seeds = tuple(cell.seed for cell in cells)
-        points.append(Point(task, model, percent, cells[0].num_rows, seeds, averaged))
+        num_rows = finished[places[0]][0].num_rows
+        points.append(Point(task, model, percent, num_rows, tuple(sorted(by_seed)), averaged))
     return sorted(points, key=lambda point: (point.model.sort_key, point.percent))
+
+
+def _share(cell: Cell, facts: TaskFacts) -> float:
+    """Return the percent of labels a cell had: less than asked where its rows are capped."""
+    if cell.num_rows >= round(cell.label_percent / 100 * facts.num_train):
+        return cell.label_percent
+    return 100 * cell.num_rows / facts.num_train
 
 
 def _check_shape(cell: Cell, result: CellResult, facts: TaskFacts) -> None:

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from gfmp.report.analysis import Model
-from gfmp.report.comparisons import Comparison, Findings, VocabularyGroup
+from gfmp.report.comparisons import Comparison, Findings, VocabularyGroup, is_reference
+from gfmp.report.efficiency import NOT_REACHED, Compared
 from gfmp.report.tables import percent_text
 
 _VERDICTS = {
@@ -107,6 +108,34 @@ def overall(findings: Findings) -> list[str]:
         f" {_count(rows, 'worse')}; in {_count(rows, 'not decided')} no difference is shown."
         for reference, rows in sorted(groups.items())
     ]
+
+
+def savings(findings: Findings) -> list[str]:
+    """Say for each kind of reference how often pretrained models need fewer labels than it."""
+    groups: defaultdict[str, list[Compared]] = defaultdict(list)
+    for one in findings.reductions:
+        if is_reference(one.model, one.reference):
+            groups[reference_words(one.reference)].append(one)
+    return [_savings_sentence(*group) for group in sorted(groups.items())]
+
+
+def _savings_sentence(reference: str, rows: Sequence[Compared]) -> str:
+    saving = [one for one in rows if one.reduction.low > 1.0]
+    missed = sum(one.reduction.factor == NOT_REACHED for one in rows)
+    text = (
+        f"Pretrained models reach the score of {reference} at its largest share of labels with"
+        f" fewer labels in {len(saving)} of {len(rows)} comparisons (model x task); in {missed}"
+        " they never reach it."
+    )
+    if not saving:
+        return text
+    most = max(saving, key=lambda one: (one.reduction.factor, one.task, one.model.name))
+    found = most.reduction
+    return (
+        f"{text} The most is saved by {most.model.name} on {most.task}:"
+        f" {found.words(found.factor)} times fewer"
+        f" [{found.words(found.low)}, {found.words(found.high)}]."
+    )
 
 
 def reference_words(model: Model) -> str:

@@ -111,7 +111,7 @@ def comparisons(analysis: Analysis) -> tuple[Comparison, ...]:
         for task in analysis.tasks
         for model, curve in analysis.curves(task)
         for reference, theirs in analysis.curves(task)
-        if _is_reference(model, reference)
+        if is_reference(model, reference)
         for point in curve
         for other in theirs
         if other.percent == point.percent
@@ -139,7 +139,8 @@ def _difference(analysis: Analysis, point: Point, other: Point) -> Estimate:
     return analysis.main(point).minus(analysis.main(other))
 
 
-def _is_reference(model: Model, reference: Model) -> bool:
+def is_reference(model: Model, reference: Model) -> bool:
+    """Return True for a pretrained model and a baseline, or scratch with its vocabulary."""
     if model.family != "pretrained":
         return False
     same = reference.family == "scratch" and reference.vocabulary == model.vocabulary

@@ -8,7 +8,6 @@ from typing import Final
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from gfmp.report.analysis import Analysis
@@ -20,6 +19,7 @@ from gfmp.report.layout import (
     draw_legend,
     legend_height_mm,
     longest,
+    sample,
     shortened,
 )
 from gfmp.report.style import PAGE_MM, Look, palette
@@ -41,13 +41,13 @@ def vocabulary_figure(findings: Findings) -> Figure:
     groups = [group for chosen in panels.values() for group in chosen]
     tasks = sorted({group.setting.task for group in groups})
     words = sorted({one.point.model.vocabulary for group in groups for one in group.scores})
-    look = dict(zip(words, palette(len(words)), strict=True))
+    look = dict(zip(words, palette(len(words), "none"), strict=True))
     labels = [_task_label(findings.analysis, task) for task in tasks]
     left_mm = min(_MOST_LABEL_MM, longest(labels) * CHARACTER_MM + 3.0)
     columns = min(len(panels), 3 if len(panels) > 2 else 2)
     row_mm = len(tasks) * max(_TASK_MM, _VOCABULARY_MM * (len(words) + 1)) + 21.0
-    legend = {word: _sample(look[word]) for word in words}
-    legend[_BEST] = _sample(Look("#444444", "o", "-"), filled=True)
+    legend = {word: sample(look[word], filling="white") for word in words}
+    legend[_BEST] = sample(Look("#444444", "o", "none"))
     margins = (left_mm, 6.0, legend_height_mm(list(legend), PAGE_MM))
     grid = Grid(len(panels), GridSize(PAGE_MM, columns, row_mm, margins))
     shown = ["\n".join(shortened(x, left_mm - 2.0) for x in label.split("\n")) for label in labels]
@@ -118,11 +118,4 @@ def _dot(axes: Axes, analysis: Analysis, one: VocabularyScore, drawn: tuple[floa
         markerfacecolor=filling,
         markersize=4.0,
         linestyle="none",
-    )
-
-
-def _sample(look: Look, *, filled: bool = False) -> Line2D:
-    filling = look.colour if filled else "white"
-    return Line2D(
-        [], [], color=look.colour, marker=look.marker, markerfacecolor=filling, linestyle="none"
     )

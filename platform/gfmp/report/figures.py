@@ -20,10 +20,10 @@ from gfmp.report.layout import (
     Grid,
     GridSize,
     draw_legend,
-    entries_of,
     fitting_ticks,
     legend_height_mm,
     longest,
+    sample,
     shortened,
 )
 from gfmp.report.style import COLUMN_MM, PAGE_MM, Look, looks, rendered, styled
@@ -32,7 +32,7 @@ from gfmp.storage.hashes import fingerprint
 from gfmp.tasks.metrics import METRICS
 
 _PANELS_PER_PAGE: Final = 9
-_LEFT_MM, _GAP_MM = 12.0, 13.0
+_LEFT_MM, _GAP_MM = 13.0, 14.0
 # Bars of models stand this far apart at most, in log percent and in parts of a step.
 _SIDE: Final = 0.12
 _MOST_OF_STEP: Final = 0.3
@@ -104,7 +104,7 @@ def _page_picture(
 def slug(name: str) -> str:
     """Return a name that is safe in a file name; what had to be changed gets a hash."""
     safe = re.sub(r"[^A-Za-z0-9_-]+", "-", name)[:60].strip("-")
-    return safe if safe == name else f"{safe or 'task'}-{fingerprint(name)[:6]}"
+    return safe if name and safe == name else f"{safe or 'task'}-{fingerprint(name)[:6]}"
 
 
 def _curves(
@@ -118,7 +118,8 @@ def _curves(
         grid = Grid(len(tasks), size)
         for axes, task in zip(grid.axes, tasks, strict=True):
             _panel(axes, analysis, _Drawn(task, look, grid.panel_mm))
-        draw_legend(grid.figure, entries_of(tuple(look), look), width_mm)
+        legend = {model.name: sample(one) for model, one in look.items()}
+        draw_legend(grid.figure, legend, width_mm)
         return rendered(grid.figure)
 
 
@@ -172,7 +173,7 @@ def _line(
 def _percent_axis(axes: Axes, points: Sequence[Point], width_mm: float) -> None:
     rows = {point.percent: point.num_rows for point in sorted(points, key=lambda p: p.num_rows)}
     percents = sorted(rows)
-    low, high = percents[0] / 1.18, percents[-1] * 1.18
+    low, high = percents[0] / 1.25, percents[-1] * 1.25
     axes.set_xscale("log")
     axes.set_xlim(low, high)
     places = np.log(np.array(percents) / low) / np.log(high / low) * width_mm

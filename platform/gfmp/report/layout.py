@@ -11,7 +11,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from gfmp.report.analysis import Model
 from gfmp.report.style import Look, new_figure
 
 # The widest average of DejaVu Sans at 7 points.
@@ -65,14 +64,16 @@ def draw_legend(figure: Figure, entries: Mapping[str, Line2D], width_mm: float) 
     )
 
 
-def sample(look: Look) -> Line2D:
-    """Return what stands for a model in a legend."""
-    return Line2D([], [], color=look.colour, marker=look.marker, linestyle=look.line)
-
-
-def entries_of(models: Sequence[Model], look: Mapping[Model, Look]) -> dict[str, Line2D]:
-    """Return the legend of models."""
-    return {model.name: sample(look[model]) for model in models}
+def sample(look: Look, filling: str = "") -> Line2D:
+    """Return what stands for something in a legend; the marker filled with its own colour."""
+    return Line2D(
+        [],
+        [],
+        color=look.colour,
+        marker=look.marker,
+        linestyle=look.line,
+        markerfacecolor=filling or look.colour,
+    )
 
 
 @dataclass(frozen=True)

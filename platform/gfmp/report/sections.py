@@ -70,7 +70,7 @@ def headlines(findings: Findings) -> str:
     if not said:
         parts.append(paragraph("No pretrained model beside scratch or a baseline here."))
         return "".join(parts)
-    parts.append(bullets(answers.overall(findings)))
+    parts.append(bullets(answers.overall(findings) + answers.savings(findings)))
     counts: Cells = [[str(value) for value in row] for row in answers.totals(findings)]
     header = ("Model", "Reference", "Comparisons", "Better", "Worse", "Not decided")
     parts.append(table("Tasks x shares of labels", header, counts))
@@ -160,7 +160,7 @@ def reductions(findings: Findings) -> str:
             [_named(model, share), *(_factor(at.get((model, other))) for other in references)]
             for model, share in models.items()
         ]
-        header = ("Model", *(_named(other, share) for other, share in references.items()))
+        header = [Datum("Model"), *(_named(*pair) for pair in references.items())]
         parts.append(table(f"{task}: annotation-reduction factor", header, body))
     return "".join(parts)
 
@@ -183,7 +183,7 @@ def _factor(one: Compared | None) -> Datum:
     if found.not_reached_fraction == 1.0:
         return Datum(text)
     ends = (found.words(end).replace("not reached", "n.r.") for end in (found.low, found.high))
-    details = (f"[{', '.join(ends)}]",) if found.high > NOT_REACHED else ()
+    details: tuple[str, ...] = (f"[{', '.join(ends)}]",) if found.high > NOT_REACHED else ()
     if found.not_reached_fraction > 0:
         details += (f"n.r. in {100 * found.not_reached_fraction:.3g} %",)
     saves = found.low > 1.0

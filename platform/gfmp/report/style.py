@@ -88,10 +88,10 @@ def looks(models: Sequence[Model]) -> dict[Model, Look]:
     }
 
 
-def palette(number: int) -> tuple[Look, ...]:
-    """Return colours with markers that tell as many things apart; solid lines."""
+def palette(number: int, line: Line = "-") -> tuple[Look, ...]:
+    """Return colours with markers that tell as many things apart."""
     return tuple(
-        Look(_COLOURS[place % len(_COLOURS)], _MARKERS[place % len(_MARKERS)], "-")
+        Look(_COLOURS[place % len(_COLOURS)], _MARKERS[place % len(_MARKERS)], line)
         for place in range(number)
     )
 

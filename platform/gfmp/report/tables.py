@@ -82,8 +82,8 @@ def _zero(value: float) -> float:
 
 
 def percent_text(percent: float) -> str:
-    """Return a share of labels as people write it: 0.5, 1, 100."""
-    return f"{percent:g}"
+    """Return a share of labels as people write it: 0.5, 1, 31.3, 100."""
+    return f"{percent:.3g}"
 
 
 def counted(number: int, noun: str) -> str:

@@ -13,7 +13,9 @@ from gfmp.cli.render.text import as_json, duration, echo, number, table
 from gfmp.errors import Problem
 from gfmp.ledger.events import Event
 from gfmp.ledger.run import Run
+from gfmp.ledger.sweep import book_of
 from gfmp.mlflow_store.mirror import Synced
+from gfmp.mlflow_store.sweeps import CELL_KINDS
 
 
 def show_runs(runs: tuple[Run, ...], broken: tuple[Problem, ...], json: bool) -> None:
@@ -26,17 +28,25 @@ def show_runs(runs: tuple[Run, ...], broken: tuple[Problem, ...], json: bool) ->
         echo("No runs yet. Start one: gfmp submit jobs/pretrain.yaml")
     else:
         rows = [
-            (run.id, str(run.status()), f"{run.last_step():,}", run.header.created[:16])
-            for run in runs
+            (run.id, str(run.status()), _progress(run), run.header.created[:16]) for run in runs
         ]
-        table(("RUN", "STATUS", "STEP", "CREATED (UTC)"), rows)
+        table(("RUN", "STATUS", "PROGRESS", "CREATED (UTC)"), rows)
+
+
+def _progress(run: Run) -> str:
+    if run.header.kind not in CELL_KINDS:
+        return f"step {run.last_step():,}"
+    counts = book_of(run).progress().counts
+    return f"{counts.done:,}/{counts.total:,} cells"
 
 
 def _summary(run: Run) -> dict[str, object]:
     return {
         "id": run.id,
         "name": run.header.name,
+        "kind": run.header.kind,
         "status": str(run.status()),
+        "progress": _progress(run),
         "step": run.last_step(),
         "created": run.header.created,
         "what_fingerprint": run.header.what_fingerprint,
