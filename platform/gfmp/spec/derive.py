@@ -112,6 +112,9 @@ class SpliceSites(_Annotated):
         ortholog_word_bp: Genes of two genomes are orthologs when their exons share words of
             this length ...
         ortholog_words: ... at least this many that occur in one gene of either genome.
+        join_neighbours: Genes whose windows can overlap share a group. Where genes stand close
+            that chains a whole chromosome into one; a split of one genome by region does without,
+            because windows across its borders are dropped in any case.
         seed: Another number draws other decoys.
     """
 
@@ -121,6 +124,7 @@ class SpliceSites(_Annotated):
     shortest_intron_bp: PositiveInt = 30
     ortholog_word_bp: Annotated[int, Field(ge=12, le=31)] = 20
     ortholog_words: PositiveInt = 40
+    join_neighbours: bool = True
 
     @property
     def class_names(self) -> tuple[str, ...]:

@@ -48,30 +48,33 @@ class Gene:
 
 @dataclass(frozen=True)
 class Likeness:
-    """When genes of two genomes are orthologs.
+    """When genes belong to one locus.
 
     Attributes:
-        word_bp: Length of the words compared, at most 31.
-        num_words: Least number of shared words.
+        word_bp: Genes of two genomes are orthologs when they share words of this length ...
+        num_words: ... at least this many.
+        reach_bp: Genes of one genome are neighbours when that many bases around them overlap;
+            None when neighbours need not stay together.
     """
 
     word_bp: int
     num_words: int
+    reach_bp: int | None
 
 
-def loci(
-    genes: Sequence[Gene], genomes: Sequence[Genome], reach_bp: int, likeness: Likeness
-) -> tuple[str, ...]:
+def loci(genes: Sequence[Gene], genomes: Sequence[Genome], likeness: Likeness) -> tuple[str, ...]:
     """Return the locus of every gene: the name of the first gene that belongs to it.
 
     Args:
         genes: In a fixed order; the first of a locus names it.
         genomes: What the genes lie on.
-        reach_bp: Bases around a gene that its windows may cover.
-        likeness: When genes are orthologs.
+        likeness: When genes belong together.
     """
     joined = _Joined(len(genes))
-    for a, b in (*_neighbours(genes, reach_bp), *_orthologs(genes, genomes, likeness)):
+    pairs = _orthologs(genes, genomes, likeness)
+    if likeness.reach_bp is not None:
+        pairs += _neighbours(genes, likeness.reach_bp)
+    for a, b in pairs:
         joined.join(a, b)
     return tuple(genes[joined.first(i)].name for i in range(len(genes)))
 

@@ -37,8 +37,9 @@ class Site:
 def splice_sites(source: SpliceSites, genomes: Sequence[Genome]) -> list[Window]:
     """Return the windows of the rule (see `spec.derive.SpliceSites`)."""
     genes = [gene for n, genome in enumerate(genomes) for gene in _genes(n, genome, source)]
-    likeness = Likeness(source.ortholog_word_bp, source.ortholog_words)
-    groups = loci(genes, genomes, source.window_bp // 2, likeness)
+    reach_bp = source.window_bp // 2 if source.join_neighbours else None
+    likeness = Likeness(source.ortholog_word_bp, source.ortholog_words, reach_bp)
+    groups = loci(genes, genomes, likeness)
     windows: list[Window] = []
     for number, genome in enumerate(genomes):
         here = [(g, group) for g, group in zip(genes, groups, strict=True) if g.genome == number]
