@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from cluster_world import World, make_world
+from sweep_world import SweepWorld, make_sweep_world
 
 from gfmp.ledger.run import Run
 
@@ -37,3 +38,9 @@ def copied(planned: Run, tmp_path: Path) -> Run:
     """A copy of the run to change; it names the same corpus."""
     shutil.copytree(planned.path, tmp_path / planned.id)
     return Run.open(tmp_path / planned.id)
+
+
+@pytest.fixture(scope="session")
+def sweeps(tmp_path_factory: pytest.TempPathFactory) -> SweepWorld:
+    """A project whose model was trained; tests leave it as it is but for its sweep.yaml."""
+    return make_sweep_world(tmp_path_factory.mktemp("sweeps"))

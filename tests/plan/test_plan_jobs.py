@@ -5,15 +5,29 @@ from pathlib import Path
 import pytest
 from plan_examples import LAPTOP, NODE, known
 
+from gfmp.plan.grid import CellRequest, requests
 from gfmp.plan.parameters import count_parameters
 from gfmp.plan.resolve import resolve
 from gfmp.plan.values import Plan
-from gfmp.spec.corpus import CorpusJobSpec
+from gfmp.spec.corpus import CorpusJobSpec, CorpusSpec
+from gfmp.spec.learner import Finetuning, LearnerSpec, Probe
 from gfmp.spec.load import load_spec
 from gfmp.spec.model import ModelSpec
 from gfmp.spec.pretrain import PretrainSpec
+from gfmp.spec.project import find_named
+from gfmp.spec.sweep import PAPER_PERCENTS, SCRATCH, FinetuneSpec, SweepSpec
+from gfmp.spec.task import TaskSpec
+from gfmp.tasks.presets import load_learner, resolved
 
 ROOT = Path(__file__).resolve().parents[2]
+SPECS = ROOT / "specs"
+FOLDERS = {"corpora": CorpusSpec, "models": ModelSpec, "tasks": TaskSpec, "learners": LearnerSpec}
+KINDS = {
+    **{"corpus": CorpusSpec, "model": ModelSpec, "task": TaskSpec, "learner": LearnerSpec},
+    **{"pretrain": PretrainSpec, "build_corpus": CorpusJobSpec},
+    **{"finetune": FinetuneSpec, "sweep": SweepSpec},
+}
+SWEEPS = sorted(path.stem for path in SPECS.glob("*.yaml"))
 PRESETS = {"pretrain": LAPTOP, "pretrain_base": NODE, "pretrain_large": NODE}
 
 
@@ -75,3 +89,91 @@ def test_the_corpus_job_names_the_demo_corpus() -> None:
 def test_the_sizes_the_model_files_promise(name: str, millions: float) -> None:
     total = count_parameters(_model(name).architecture, 7266)
     assert total / 1e6 == pytest.approx(millions, abs=0.05)
+
+
+def _sweep(name: str) -> SweepSpec:
+    return load_spec(SPECS / f"{name}.yaml", {"sweep": SweepSpec})[0]
+
+
+def _cells(spec: SweepSpec) -> tuple[CellRequest, ...]:
+    """Cross the axes of a sweep with the presets it names."""
+    presets = [
+        load_learner(find_named("learners", arm.learner, SPECS))
+        if isinstance(arm.learner, str)
+        else LearnerSpec(kind="learner", description="written out", learner=arm.learner)
+        for arm in spec.arms
+    ]
+    return requests(spec, spec.tasks, lambda arm, task: resolved(presets[arm], task))
+
+
+@pytest.mark.parametrize(
+    "path",
+    sorted([*(ROOT / "jobs").rglob("*.yaml"), *SPECS.rglob("*.yaml")]),
+    ids=lambda path: str(path.relative_to(ROOT)),
+)
+def test_every_published_file_is_read(path: Path) -> None:
+    spec, _ = load_spec(path, KINDS)
+    folder = path.parent.name
+    assert isinstance(spec, FOLDERS.get(folder, SweepSpec if folder == "specs" else object))
+
+
+@pytest.mark.parametrize("name", SWEEPS)
+def test_a_published_sweep_names_what_is_there_and_can_be_crossed(name: str) -> None:
+    spec = _sweep(name)
+    for task in spec.tasks:
+        assert load_spec(find_named("tasks", task, SPECS), {"task": TaskSpec})
+    found = _cells(spec)
+    assert {cell.task for cell in found} == set(spec.tasks)
+    for cell in found:
+        encoder = isinstance(cell.learner, Finetuning | Probe)
+        assert bool(cell.vocabulary) == bool(cell.initial) == encoder
+        # A frozen random encoder is no baseline: what starts from scratch is trained whole.
+        assert not (cell.initial == SCRATCH and isinstance(cell.learner, Probe))
+        assert 0 < cell.label_percent <= 100
+
+
+def _shape(cells: tuple[CellRequest, ...], kind: str) -> tuple[set[float], set[str], set[str]]:
+    own = [cell for cell in cells if cell.learner.kind == kind]
+    axes = ({c.label_percent for c in own}, {c.vocabulary for c in own}, {c.initial for c in own})
+    assert own, f"there are cells of {kind}"
+    return axes
+
+
+def test_the_demo_sweep_asks_the_question_on_a_laptop() -> None:
+    spec = _sweep("label_efficiency")
+    cells, few = _cells(spec), {1.0, 3.0, 10.0, 30.0, 100.0}
+    assert len(spec.seeds) == 3 and len(spec.tasks) == 3
+    assert _shape(cells, "probe") == (few, {"bpe4096", "kmer6"}, {"demo"})
+    assert _shape(cells, "kmer") == _shape(cells, "cnn") == (few, {""}, {""})
+    assert _shape(cells, "finetune") == ({1.0, 3.0}, {"bpe4096", "kmer6"}, {"demo", SCRATCH})
+    full = [cell for cell in cells if isinstance(cell.learner, Finetuning)]
+    assert {(c.learner.method, c.learner.epochs, c.max_train_rows) for c in full} == {  # type: ignore[union-attr]
+        ("full", 2, 2000)
+    }
+    assert len(cells) == 3 * 3 * (2 * 5 + 4 * 2 + 2 * 5) == 252
+
+
+def test_the_full_sweep_has_the_papers_ratios_and_trains_every_weight() -> None:
+    cells = _cells(_sweep("label_efficiency_full"))
+    models = {"demo", SCRATCH}
+    assert _shape(cells, "finetune") == (set(PAPER_PERCENTS), {"bpe4096", "kmer6"}, models)
+    assert not any(cell.max_train_rows for cell in cells)
+
+
+def test_the_quick_sweep_is_a_part_of_the_demo_sweep() -> None:
+    quick = _cells(_sweep("label_efficiency_quick"))
+    whole = {
+        (c.task, c.vocabulary, c.initial, c.learner, c.label_percent, c.seed)
+        for c in _cells(_sweep("label_efficiency"))
+    }
+    assert len({cell.task for cell in quick}) == 2
+    for c in quick:
+        assert (c.task, c.vocabulary, c.initial, c.learner, c.label_percent, c.seed) in whole
+
+
+def test_the_fine_tuning_job_is_one_cell_of_a_published_task_and_preset() -> None:
+    job, _ = load_spec(ROOT / "jobs" / "finetune.yaml", {"finetune": FinetuneSpec})
+    (cell,) = _cells(job.as_sweep())
+    assert isinstance(cell.learner, Finetuning)
+    assert find_named("tasks", cell.task, ROOT / "jobs").is_file()
+    assert (cell.vocabulary, cell.initial, cell.label_percent) == ("bpe4096", "demo", 10.0)

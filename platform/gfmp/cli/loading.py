@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from gfmp.errors import SpecError
 from gfmp.ledger.run import Run
 from gfmp.spec.corpus import CorpusJobSpec
 from gfmp.spec.load import load_spec, overridden, validate
@@ -30,7 +31,14 @@ def load_job(
         MissingInputError: there is no such file.
         SpecError: everything that is wrong with it.
     """
-    spec, document = load_spec(path, kinds)
+    spec, document = load_spec(path, KINDS)
+    if spec.kind not in kinds:
+        raise SpecError(
+            f"kind: {spec.kind!r} is not known here",
+            where=document.where(("kind",)),
+            why=f"this command takes kind: {', '.join(sorted(kinds))}",
+            fix=f"gfmp {'sweep' if spec.kind in SWEEPS else 'submit'} {path}",
+        )
     if assignments:
         document = overridden(document, assignments)
         spec = validate(document, type(spec))

@@ -58,6 +58,10 @@ class SweepConsole:
         self._book.add((event,))
         if event.kind == "tokenised":
             self.say(f"tokenised {event.fields['task']} with {event.fields['vocabulary']}")
+        elif event.kind == "search_started":
+            self.say(f"trying {event.fields['samples']} settings for {event.fields['name']}")
+        elif event.kind == "searched":
+            self.say(f"chose {_settings(event)} for {event.fields['name']}: {event.fields['why']}")
         elif event.kind == "cell_failed":
             self.say(f"a cell failed: {event.fields['error']}")
         elif not self._rich.is_terminal and event.kind in ("cell", "started"):
@@ -89,6 +93,12 @@ class SweepConsole:
     def close(self) -> None:
         """Take the live table down; may be called twice."""
         self._live.stop()
+
+
+def _settings(event: Event) -> str:
+    settings = event.fields["settings"]
+    assert isinstance(settings, dict), "the sweep writes a mapping"
+    return ", ".join(f"{name} {value}" for name, value in settings.items())
 
 
 @contextlib.contextmanager

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from gfmp.cluster.sweep_inputs import SweepNames
-from gfmp.cluster.trial import Materials
+from gfmp.cluster.trial import Materials, fetched
+from gfmp.errors import GfmpError
 from gfmp.plan.cells import Cell, Ingredient
 from gfmp.spec.model import Architecture
 from gfmp.spec.sweep import SCRATCH
@@ -44,7 +45,11 @@ def prepare(
         (task, name): encode.remote(shared[task], names.vocabularies[name]) for task, name in wanted
     }
     for (task, name), (_, fact) in made.items():
-        num_tokens, seconds = ray.get(fact)
+        try:
+            num_tokens, seconds = fetched(fact)
+        except GfmpError:
+            # Only the cells that read these tokens fail, each with this error.
+            continue
         fields = {"task": task, "vocabulary": name, "tokens": num_tokens, "seconds": seconds}
         record("tokenised", fields)
     return Materials(shared, {key: tokens for key, (tokens, _) in made.items()}, models)

@@ -5,25 +5,33 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gfmp.cluster.materials import foreign_ingredient, prepare
 from gfmp.cluster.mirror import mirrored
+from gfmp.cluster.searching import SearchStage, chosen_settings, run_searches
 from gfmp.cluster.session import ray_session
-from gfmp.cluster.sweep_inputs import SweepNames, bind, look_up
-from gfmp.cluster.trial import TrialJob
+from gfmp.cluster.sweep_inputs import SweepNames, bind_grid, look_up
+from gfmp.cluster.trial import Materials, TrialJob
 from gfmp.cluster.tuning import TrialPool, run_trials
 from gfmp.cluster.watch import StopSignal, SweepConsole, follow, interruption
 from gfmp.errors import ExistsError, GfmpError, MissingInputError, PartialSweepError, SpecError
 from gfmp.ledger.cells import CellStore
 from gfmp.ledger.header import NewRun
 from gfmp.ledger.run import Run
+from gfmp.ledger.searches import SearchStore
 from gfmp.ledger.status import Status
 from gfmp.ledger.store import RunStore
-from gfmp.ledger.sweep import failures_of, planned_cells
+from gfmp.ledger.sweep import (
+    failures_of,
+    listed_cells,
+    planned_searches,
+    settle_cells,
+)
 from gfmp.ledger.writer import LedgerWriter
 from gfmp.plan.cells import Cell
 from gfmp.plan.grid import trials
+from gfmp.plan.search import SearchPlan, SweepGrid
 from gfmp.plan.survey import this_machine
 from gfmp.spec.sweep import SweepCompute, SweepSpec
 from gfmp.storage.atomic import read_json, write_json
@@ -69,10 +77,10 @@ def start(job: SweepJob, console: SweepConsole) -> Run:
     if job.kind == "finetune":
         _check_finetuning(names, job.document)
     tasks = _tasks(names, job.workspace, console)
+    grid = _bound(names, tasks)
     with ray_session(_pool_size(job.spec.compute)):
-        cells = bind(names, tasks, lambda f, v: foreign_ingredient(names, f, v))
-        run = _create(job, names, cells)
-        return _drive(_Sweep(run, names, tasks, cells, job.workspace), console)
+        run = _create(job, names, grid)
+        return _drive(_Sweep(run, names, tasks, grid, job.workspace), console)
 
 
 def resume(
@@ -98,10 +106,10 @@ def resume(
     names = look_up(spec, document, workspace, pinned)
     _check_complete(names)
     tasks = _tasks(names, workspace, console)
+    grid = _bound(names, tasks)
+    _check_same(run, grid)
     with ray_session(_pool_size(spec.compute)):
-        cells = bind(names, tasks, lambda f, v: foreign_ingredient(names, f, v))
-        _check_same(run, cells)
-        return _drive(_Sweep(run, names, tasks, cells, workspace), console)
+        return _drive(_Sweep(run, names, tasks, grid, workspace), console)
 
 
 @dataclass(frozen=True)
@@ -111,8 +119,22 @@ class _Sweep:
     run: Run
     names: SweepNames
     tasks: Mapping[str, Task]
-    cells: tuple[Cell, ...]
+    grid: SweepGrid
     workspace: Workspace
+    cells: tuple[Cell, ...] = ()
+
+    def known(self) -> _Sweep:
+        """Return the sweep with the cells whose settings are known by now; all are kept."""
+        chosen = chosen_settings(self.grid.searches, self.workspace)
+        cells = self.grid.cells(chosen)
+        if self.grid.searches and not self.searching():
+            settle_cells(self.run, cells)
+        return replace(self, cells=cells)
+
+    def searching(self) -> tuple[SearchPlan, ...]:
+        """Return the searches that have not chosen yet."""
+        store = SearchStore(self.workspace)
+        return tuple(s for s in self.grid.searches if not store.finished(s.fingerprint))
 
     def job(self, cells: tuple[Cell, ...]) -> TrialJob:
         """Return the trial of some cells; only a fine-tuning job keeps its model."""
@@ -142,16 +164,17 @@ def _drive(sweep: _Sweep, console: SweepConsole) -> Run:
     began = time.monotonic()
     run = sweep.run
     with run.own(), mirrored(run, sweep.workspace), run.open_writer("driver") as ledger:
+        sweep = sweep.known()
         console.planned(sweep.cells)
-        waiting = _begin(sweep, ledger)
+        _begin(sweep, ledger)
         try:
             with StopSignal(run) as signals:
-                _run(sweep, waiting, ledger, console)
+                sweep = _run(sweep, ledger, console)
         except GfmpError as fault:
             ledger.append("failed", {"error": str(fault), "code": fault.code})
             raise
         missing = sweep.missing()
-        if missing and run.stop_requested():
+        if (missing or sweep.searching()) and run.stop_requested():
             ledger.append("interrupted", {"step": 0, "signal": signals.name})
             raise interruption(run, signals.name)
         _report(sweep, console)
@@ -164,43 +187,78 @@ def _drive(sweep: _Sweep, console: SweepConsole) -> Run:
     return run
 
 
-def _begin(sweep: _Sweep, ledger: LedgerWriter) -> tuple[Cell, ...]:
-    """Record the start and every cell that has a result already; return the others."""
-    waiting, store = sweep.missing(), CellStore(sweep.workspace)
-    todo = {cell.fingerprint for cell in waiting}
+def _begin(sweep: _Sweep, ledger: LedgerWriter) -> None:
+    """Record the start and every cell that has a result already."""
+    todo = {cell.fingerprint for cell in sweep.missing()}
     found = sorted({cell.fingerprint for cell in sweep.cells} - todo)
-    pool = _pool_size(sweep.names.spec.compute)
     ledger.append(
         "started",
         {
             "segment": ledger.segment,
-            "cells": len(sweep.cells),
+            "cells": len(sweep.grid.asked),
             "finished": len(found),
-            "workers": pool,
+            "workers": _pool_size(sweep.names.spec.compute),
         },
     )
+    _reuse(sweep, found, ledger)
+
+
+def _reuse(sweep: _Sweep, found: list[str], ledger: LedgerWriter) -> None:
+    store = CellStore(sweep.workspace)
     for name in found:
         metrics = store.get(name).metrics
         ledger.append("cell", {**metrics, "cell": name, "seconds": 0.0, "reused": True})
-    return waiting
 
 
-def _run(
-    sweep: _Sweep, waiting: tuple[Cell, ...], ledger: LedgerWriter, console: SweepConsole
-) -> None:
-    if not waiting:
-        return
-    compute = sweep.names.spec.compute
-    materials = prepare(sweep.names, sweep.tasks, waiting, ledger.append)
+def _run(sweep: _Sweep, ledger: LedgerWriter, console: SweepConsole) -> _Sweep:
+    """Search, then run the cells without a result; return the sweep with all cells known."""
+    searches, waiting = sweep.searching(), sweep.missing()
+    needed = (*waiting, *(plan.base for plan in searches))
+    if not needed:
+        return sweep
+    materials = prepare(sweep.names, sweep.tasks, needed, ledger.append)
+    if searches:
+        sweep = _search(sweep, materials, ledger, console)
+        if sweep.searching():
+            return sweep
+        waiting = sweep.missing()
     jobs = tuple(sweep.job(cells) for cells in trials(waiting).values())
-    pool = TrialPool(
+    if jobs:
+        pool = _pool(sweep, "cells", ledger)
+        run_trials(jobs, materials, pool, ledger.append, lambda e: follow(sweep.run, console, e))
+    return sweep
+
+
+def _search(
+    sweep: _Sweep, materials: Materials, ledger: LedgerWriter, console: SweepConsole
+) -> _Sweep:
+    """Run the searches; return the sweep with the cells that they made known."""
+    metrics = {name: task.metric for name, task in sweep.tasks.items()}
+    stage = SearchStage(sweep.run, sweep.workspace, metrics, _pool(sweep, "search", ledger))
+    known = {cell.fingerprint for cell in sweep.cells}
+    run_searches(
+        stage,
+        sweep.searching(),
+        materials,
+        ledger.append,
+        lambda done: follow(sweep.run, console, done),
+    )
+    sweep = sweep.known()
+    console.planned(sweep.cells)
+    todo = {cell.fingerprint for cell in sweep.missing()}
+    _reuse(sweep, sorted({cell.fingerprint for cell in sweep.cells} - todo - known), ledger)
+    return sweep
+
+
+def _pool(sweep: _Sweep, stage: str, ledger: LedgerWriter) -> TrialPool:
+    compute = sweep.names.spec.compute
+    return TrialPool(
         _pool_size(compute),
         compute.threads_per_worker,
         compute.gpu_fraction if this_machine().gpus else 0.0,
-        sweep.run.path / "ray",
+        sweep.run.path / "ray" / stage,
         ledger.segment,
     )
-    run_trials(jobs, materials, pool, ledger.append, lambda done: follow(sweep.run, console, done))
 
 
 def _report(sweep: _Sweep, console: SweepConsole) -> None:
@@ -218,14 +276,24 @@ def _tasks(names: SweepNames, workspace: Workspace, console: SweepConsole) -> di
     return {target.name: store.prepare(target) for target in names.targets}
 
 
-def _create(job: SweepJob, names: SweepNames, cells: tuple[Cell, ...]) -> Run:
-    identity = fingerprint([cell.fingerprint for cell in cells])
-    plan = {
+def _bound(names: SweepNames, tasks: Mapping[str, Task]) -> SweepGrid:
+    """Bind the cells, so that a subset that cannot be drawn is told before Ray starts."""
+    grid = bind_grid(names, tasks, lambda f, v: foreign_ingredient(names, f, v))
+    grid.cells({})
+    return grid
+
+
+def _create(job: SweepJob, names: SweepNames, grid: SweepGrid) -> Run:
+    cells = grid.cells({})
+    identity = fingerprint(_identities(cells, grid.searches))
+    plan: dict[str, object] = {
         "format_version": 1,
         "name": job.spec.name,
         "what_fingerprint": identity,
         "cells": [cell.to_json() for cell in cells],
     }
+    if grid.searches:
+        plan["searches"] = [search.to_json() for search in grid.searches]
     run = RunStore(job.workspace).create(
         NewRun(
             name=job.spec.name,
@@ -249,6 +317,10 @@ def _create(job: SweepJob, names: SweepNames, cells: tuple[Cell, ...]) -> Run:
     return run
 
 
+def _identities(cells: tuple[Cell, ...], searches: tuple[SearchPlan, ...]) -> list[str]:
+    return [*(cell.fingerprint for cell in cells), *(plan.fingerprint for plan in searches)]
+
+
 def _check_complete(names: SweepNames) -> None:
     if names.missing:
         raise MissingInputError.of(names.missing)
@@ -265,13 +337,14 @@ def _check_finetuning(names: SweepNames, document: Document) -> None:
         )
 
 
-def _check_same(run: Run, cells: tuple[Cell, ...]) -> None:
-    planned = planned_cells(run)
-    if [c.fingerprint for c in planned] == [c.fingerprint for c in cells]:
+def _check_same(run: Run, grid: SweepGrid) -> None:
+    planned = _identities(listed_cells(run), planned_searches(run))
+    asked = _identities(grid.cells({}), grid.searches)
+    if planned == asked:
         return
-    old, new = {c.fingerprint for c in planned}, {c.fingerprint for c in cells}
+    old, new = set(planned), set(asked)
     raise SpecError(
-        f"{len(new - old)} of {len(cells)} cells are no longer those of the sweep",
+        f"{len(new - old)} of {len(asked)} cells are no longer those of the sweep",
         where=str(run.path),
         why="a task, a preset or an initial model changed since it began",
         fix=f"start it anew with `{run.repeat_command}`: unchanged cells are not run again",
@@ -282,7 +355,8 @@ def _partial(run: Run, missing: tuple[Cell, ...]) -> PartialSweepError:
     failures = failures_of(run)
     first = next(iter(failures.values()), "its worker died")
     return PartialSweepError(
-        f"{len(missing)} cells have no result; the first: {missing[0].model} on "
+        f"{len(missing):,} cell{'s have' if len(missing) > 1 else ' has'} no result; the first: "
+        f"{missing[0].model} on "
         f"{missing[0].task.name} at {missing[0].label_percent:g} %: {first}",
         where=str(run.path),
         why="the other cells are finished and in the report",

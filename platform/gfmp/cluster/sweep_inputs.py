@@ -10,13 +10,14 @@ from types import MappingProxyType
 
 from gfmp.errors import MissingInputError, Problem, SpecError
 from gfmp.plan.cells import Cell, Ingredient
-from gfmp.plan.grid import Bindings, CellRequest, bound, requests, scratch_ingredient
+from gfmp.plan.grid import Bindings, CellRequest, requests, scratch_ingredient
+from gfmp.plan.search import SweepGrid, refused
 from gfmp.spec.learner import AnyLearner, Finetuning, LearnerSpec, Probe
 from gfmp.spec.load import load_spec
 from gfmp.spec.model import Architecture, ModelSpec
 from gfmp.spec.project import find_named
 from gfmp.spec.sweep import SCRATCH, Arm, SweepSpec
-from gfmp.storage.documents import Document, did_you_mean
+from gfmp.storage.documents import Document, Key, did_you_mean
 from gfmp.storage.workspace import Workspace
 from gfmp.tasks.catalogue import TaskTarget, find_task
 from gfmp.tasks.presets import load_learner, resolved
@@ -84,6 +85,7 @@ def look_up(
     """
     start = document.path
     targets = tuple(find_task(name, start) for name in spec.tasks)
+    _check_tasks(targets, document)
     learners = tuple(_learner(arm, start) for arm in spec.arms)
     _check_arms(spec, learners, document)
     pretrained, missing = _pretrained(spec, document, workspace, pinned)
@@ -105,6 +107,7 @@ def look_up(
         missing=(*missing, *_unknown_vocabularies(spec, document, known, bool(missing))),
     )
     _check_pretrained(names, document)
+    _check_scratch(names, document)
     return names
 
 
@@ -112,7 +115,12 @@ Foreign = Callable[[str, str], Ingredient]
 
 
 def bind(names: SweepNames, tasks: Mapping[str, Task], foreign: Foreign) -> tuple[Cell, ...]:
-    """Give every requested cell its identity.
+    """Give every requested cell its identity whose settings need no search; see `bind_grid`."""
+    return bind_grid(names, tasks, foreign).cells({})
+
+
+def bind_grid(names: SweepNames, tasks: Mapping[str, Task], foreign: Foreign) -> SweepGrid:
+    """Give the names of a sweep their content.
 
     Args:
         names: The sweep with its names looked up; nothing may be missing.
@@ -139,7 +147,7 @@ def bind(names: SweepNames, tasks: Mapping[str, Task], foreign: Foreign) -> tupl
         },
         subset=_subset,
     )
-    return tuple(bound(request, bindings) for request in asked)
+    return SweepGrid(asked, bindings)
 
 
 def _initial(names: SweepNames, request: CellRequest, foreign: Foreign) -> Ingredient:
@@ -157,13 +165,38 @@ def _learner(arm: Arm, start: Path) -> LearnerSpec:
     return load_learner(find_named("learners", arm.learner, start))
 
 
+def _place(document: Document, key: Key) -> str:
+    """Return the place of a key of a sweep; a fine-tuning job has its one arm at the top."""
+    if "arms" not in document.value:
+        fields = {"tasks": "task", "initial": "initial", "vocabularies": "vocabulary"}
+        key = next(((fields[part],) for part in key if part in fields), ("learner",))
+    return document.where(key)
+
+
+def _check_tasks(targets: tuple[TaskTarget, ...], document: Document) -> None:
+    """Check that each task has a name of its own, which tables and the report go by."""
+    first: dict[str, TaskTarget] = {}
+    problems = [
+        Problem(
+            f"two tasks are called {target.name!r}: {first[target.name].where} and {target.where}",
+            _place(document, ("tasks", place)),
+            "results are kept by the name of their task",
+            "remove one, or give its file or folder another name",
+        )
+        for place, target in enumerate(targets)
+        if first.setdefault(target.name, target) is not target
+    ]
+    if problems:
+        raise SpecError.of(problems)
+
+
 def _check_arms(spec: SweepSpec, learners: tuple[LearnerSpec, ...], document: Document) -> None:
     """Check what only the resolved learner shows: encoders need a model, baselines have none."""
     problems = [
         Problem(
             f"arm {index}: the learner {preset.learner.kind!r} "
             + ("needs vocabularies and initial" if encoder else "has no vocabularies or initial"),
-            document.where(("arms", index)),
+            _place(document, ("arms", index)),
             "an encoder starts from an initial model; a baseline reads bases",
             "add vocabularies and initial" if encoder else "remove vocabularies and initial",
         )
@@ -173,7 +206,7 @@ def _check_arms(spec: SweepSpec, learners: tuple[LearnerSpec, ...], document: Do
     problems += [
         Problem(
             f"arm {index}: search has no field {name!r}",
-            document.where(("arms", index, "search", "space", name)),
+            _place(document, ("arms", index, "search", "space", name)),
             f"{preset.learner.kind} has: {', '.join(_searchable(preset.learner))}",
             did_you_mean(name, _searchable(preset.learner)) or "remove it",
         )
@@ -183,8 +216,19 @@ def _check_arms(spec: SweepSpec, learners: tuple[LearnerSpec, ...], document: Do
     ]
     problems += [
         Problem(
+            f"arm {index}: search: {name} cannot be {reason}",
+            _place(document, ("arms", index, "search", "space", name)),
+            f"every value of the space has to suit a learner of kind {preset.learner.kind}",
+            "change the values",
+        )
+        for index, (arm, preset) in enumerate(zip(spec.arms, learners, strict=True))
+        for name, values in (arm.search.space.items() if arm.search else ())
+        if name in _searchable(preset.learner) and (reason := refused(preset.learner, name, values))
+    ]
+    problems += [
+        Problem(
             f"arm {index}: a frozen probe of `{SCRATCH}`",
-            document.where(("arms", index, "initial")),
+            _place(document, ("arms", index, "initial")),
             "a frozen random encoder is no baseline: what starts from scratch is trained whole",
             f"remove `{SCRATCH}` here, and add it to an arm of kind finetune",
         )
@@ -212,7 +256,7 @@ def _pretrained(
                 found[name] = find_pretrained(pinned.get(name, name), workspace)
             except MissingInputError as fault:
                 first = fault.problems[0]
-                where = document.where(("arms", index, "initial", place))
+                where = _place(document, ("arms", index, "initial", place))
                 fix = f"{first.fix}; a demo model comes from `gfmp submit jobs/pretrain.yaml`"
                 missing[name] = Problem(first.message, where, first.why, fix)
     return found, tuple(missing.values())
@@ -232,17 +276,20 @@ def _vocabularies(
 def _unknown_vocabularies(
     spec: SweepSpec, document: Document, known: Mapping[str, Vocabulary], model_missing: bool
 ) -> tuple[Problem, ...]:
-    return tuple(
-        Problem(
-            f"there is no vocabulary {name!r}",
-            document.where(("arms", index, "vocabularies", place)),
-            f"known: {', '.join(sorted(known)) or 'nothing'}",
-            "it comes with the initial model" if model_missing else f"gfmp register-vocab {name}",
-        )
-        for index, arm in enumerate(spec.arms)
-        for place, name in enumerate(arm.vocabularies)
-        if name not in known
-    )
+    missing: dict[str, Problem] = {}
+    for index, arm in enumerate(spec.arms):
+        for place, name in enumerate(arm.vocabularies):
+            if name in known or name in missing:
+                continue
+            missing[name] = Problem(
+                f"there is no vocabulary {name!r}",
+                _place(document, ("arms", index, "vocabularies", place)),
+                f"known: {', '.join(sorted(known)) or 'nothing'}",
+                "it comes with the initial model"
+                if model_missing
+                else f"gfmp register-vocab {name}",
+            )
+    return tuple(missing.values())
 
 
 def _check_pretrained(names: SweepNames, document: Document) -> None:
@@ -250,7 +297,7 @@ def _check_pretrained(names: SweepNames, document: Document) -> None:
     problems = [
         Problem(
             f"the initial model {initial!r} was not trained with vocabulary {name!r}",
-            document.where(("arms", index, "vocabularies", place)),
+            _place(document, ("arms", index, "vocabularies", place)),
             f"it has: {', '.join(sorted(names.pretrained[initial].vocabularies))}",
             "use one of those, pretrain a model with it, or cross it with `scratch` only",
         )
@@ -258,6 +305,24 @@ def _check_pretrained(names: SweepNames, document: Document) -> None:
         for place, name in enumerate(arm.vocabularies)
         for initial in arm.initial
         if initial in names.pretrained and name not in names.pretrained[initial].vocabularies
+    ]
+    if problems:
+        raise SpecError.of(problems)
+
+
+def _check_scratch(names: SweepNames, document: Document) -> None:
+    """Check that `scratch` has an architecture, or will have that of a model still to come."""
+    if names.scratch is not None or names.missing:
+        return
+    problems = [
+        Problem(
+            f"`{SCRATCH}` has no architecture",
+            _place(document, ("arms", index, "initial", arm.initial.index(SCRATCH))),
+            "it takes that of scratch_model, or of the first pretraining run of the sweep",
+            "add scratch_model, such as `scratch_model: tiny` (specs/models/)",
+        )
+        for index, arm in enumerate(names.spec.arms)
+        if SCRATCH in arm.initial
     ]
     if problems:
         raise SpecError.of(problems)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from gfmp.cluster.halving import EPOCH_EVENT
 from gfmp.errors import GfmpError
 from gfmp.ledger.cells import CellResult, CellStore
 from gfmp.ledger.run import Run
@@ -61,6 +62,7 @@ class TrialJob:
         workspace: Where results go.
         threads: CPU threads of the trial.
         models: Folder for fine-tuned models, named by their cells; None keeps none.
+        search: Search whose ASHA may stop its one cell between epochs; empty for all others.
     """
 
     cells: tuple[Cell, ...]
@@ -68,10 +70,11 @@ class TrialJob:
     workspace: Workspace
     threads: int
     models: Path | None = None
+    search: str = ""
 
     def finished(self, cell: Cell) -> bool:
         """Return True when a cell has all it is asked for: a result, and a model where kept."""
-        kept = self.models is None or (self.models / cell.fingerprint).is_dir()
+        kept = self.models is None or (self.models / cell.fingerprint[:12]).is_dir()
         return kept and CellStore(self.workspace).finished(cell.fingerprint)
 
 
@@ -85,7 +88,7 @@ def run_trial(job: TrialJob, materials: Materials, report: Report) -> None:
     torch.set_num_threads(job.threads)
     store, run = CellStore(job.workspace), Run.open(job.run_folder)
     learner: CellLearner | None = None
-    task = _get(materials.tasks[job.cells[0].task.name])
+    task = fetched(materials.tasks[job.cells[0].task.name])
     for cell, rows in _with_rows(job.cells, task):
         if run.stop_requested():
             return
@@ -94,7 +97,7 @@ def run_trial(job: TrialJob, materials: Materials, report: Report) -> None:
         report("cell_started", _axes(cell))
         began = time.monotonic()
         try:
-            learner = learner or _learner(job, task, materials)
+            learner = learner or _learner(job, task, materials, report)
             result = learner.run(cell, rows)
             store.put(result, cell.to_json())
         except Exception as fault:  # one cell must not cost the others
@@ -116,7 +119,7 @@ def _with_rows(cells: tuple[Cell, ...], task: Task) -> Iterator[tuple[Cell, NDAr
         yield cell, rows
 
 
-def _learner(job: TrialJob, task: Task, materials: Materials) -> CellLearner:
+def _learner(job: TrialJob, task: Task, materials: Materials, report: Report) -> CellLearner:
     key = job.cells[0].trial
     if key.baseline == "kmer":
         from gfmp.learners.kmer import KmerTrial
@@ -125,15 +128,30 @@ def _learner(job: TrialJob, task: Task, materials: Materials) -> CellLearner:
     if key.baseline == "cnn":
         from gfmp.learners.cnn import CnnTrial
 
-        return CnnTrial(task)
+        network = CnnTrial(task)
+        if job.search:
+            network.watched_by(_asking(job, report))
+        return network
     from gfmp.learners.encoder_trial import EncoderTrial
 
-    tokens = _get(materials.tokens[key.task, key.vocabulary])
-    initial = _get(materials.initials[key.initial, key.vocabulary])
+    tokens = fetched(materials.tokens[key.task, key.vocabulary])
+    initial = fetched(materials.initials[key.initial, key.vocabulary])
     trial = EncoderTrial(task, tokens, initial, job.threads, models=job.models)
     probed = [rows for cell, rows in _with_rows(job.cells, task) if cell.learner.kind == "probe"]
     trial.prepare(np.unique(np.concatenate([_NO_ROWS, *probed])))
+    if job.search:
+        trial.watched_by(_asking(job, report))
     return trial
+
+
+def _asking(job: TrialJob, report: Report) -> Callable[[int, float], None]:
+    """Return who asks ASHA before an epoch; `report` does not return when it says stop."""
+    names = {"search": job.search, "cell": job.cells[0].fingerprint}
+
+    def _ask(epochs: int, score: float) -> None:
+        report(EPOCH_EVENT, {**names, "epochs": epochs, "score": score})
+
+    return _ask
 
 
 def _axes(cell: Cell) -> dict[str, object]:
@@ -151,7 +169,18 @@ def _words(fault: Exception) -> str:
     return text[:1000]
 
 
-def _get(reference: Any) -> Any:  # noqa: ANN401 - Ray is untyped
-    import ray
+def fetched(reference: Any) -> Any:  # noqa: ANN401 - Ray is untyped
+    """Return what a reference stands for.
 
-    return ray.get(reference)
+    Raises:
+        GfmpError: making it failed so, of its own class; Ray's wrapping hides it from people.
+    """
+    import ray
+    from ray.exceptions import RayTaskError
+
+    try:
+        return ray.get(reference)
+    except RayTaskError as fault:
+        if isinstance(fault.cause, GfmpError):
+            raise fault.cause from fault
+        raise

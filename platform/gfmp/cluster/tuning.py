@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gfmp.cluster.halving import Bracket, Stopped, nothing_stopped, scheduler
 from gfmp.cluster.noise import capture_forever
 from gfmp.cluster.trial import Materials, TrialJob, run_trial
 from gfmp.errors import TrainingError
@@ -29,6 +30,8 @@ class TrialPool:
         gpu_fraction: Share of a GPU for each; 0 without one.
         folder: Folder for what Tune writes.
         segment: Which start of the sweep this is.
+        brackets: The searches whose settings ASHA may stop.
+        stopped: Told of each that it stops.
     """
 
     workers: int
@@ -36,6 +39,8 @@ class TrialPool:
     gpu_fraction: float
     folder: Path
     segment: int
+    brackets: tuple[Bracket, ...] = ()
+    stopped: Stopped = nothing_stopped
 
 
 def run_trials(
@@ -94,7 +99,11 @@ def _tuner(  # type: ignore[no-untyped-def]  # noqa: ANN202 - Ray is untyped
     return tune.Tuner(
         trainable,
         param_space={"trial": tune.grid_search(list(range(len(jobs))))},
-        tune_config=tune.TuneConfig(max_concurrent_trials=pool.workers, reuse_actors=True),
+        tune_config=tune.TuneConfig(
+            max_concurrent_trials=pool.workers,
+            reuse_actors=True,
+            scheduler=scheduler(pool.brackets, pool.stopped),
+        ),
         run_config=tune.RunConfig(
             name=f"segment-{pool.segment:03d}",
             storage_path=str(pool.folder),
@@ -109,7 +118,8 @@ def _trainable(config: Mapping[str, int], jobs: tuple[TrialJob, ...], materials:
     from ray import tune
 
     job = jobs[config["trial"]]
-    capture_forever(job.run_folder / "logs" / f"trial-{config['trial']:03d}.log")
+    kind = "search" if job.search else "trial"
+    capture_forever(job.run_folder / "logs" / f"{kind}-{config['trial']:03d}.log")
     run_trial(
         job, materials, lambda kind, fields: tune.report({"kind": kind, "fields": dict(fields)})
     )
@@ -124,6 +134,7 @@ def _listener(record: Record) -> Any:  # noqa: ANN401 - Ray is untyped
         def on_trial_result(
             self, iteration: int, trials: object, trial: object, result: Result, **info: object
         ) -> None:
+            """Hand on what a trial reported."""
             if "kind" in result:
                 record(result["kind"], result["fields"])
 
@@ -131,9 +142,10 @@ def _listener(record: Record) -> Any:  # noqa: ANN401 - Ray is untyped
             self,
             iteration: int,
             trials: object,
-            trial: Any,
-            **info: object,  # noqa: ANN401
+            trial: Any,  # noqa: ANN401 - Ray is untyped
+            **info: object,
         ) -> None:
+            """Hand on that a trial failed as a whole."""
             record("trial_failed", {"trial": str(trial.config.get("trial"))})
 
     return _Listener()

@@ -19,6 +19,7 @@ from gfmp.learners.collapse import is_collapsed
 from gfmp.learners.compute import Compute
 from gfmp.learners.keyed import attempt_seed
 from gfmp.learners.scoring import metrics_of
+from gfmp.learners.watch import Watcher, nobody
 from gfmp.ledger.cells import CellResult
 from gfmp.plan.cells import Cell
 from gfmp.spec.learner import CnnBaseline
@@ -44,6 +45,11 @@ class CnnTrial:
         self._examples: Mapping[Split, Examples] = {
             split: _coded(task.rows(split), length_bp) for split in SPLITS
         }
+        self._watcher: Watcher = nobody
+
+    def watched_by(self, watcher: Watcher) -> None:
+        """Say who is asked before the epochs of the coming first attempts."""
+        self._watcher = watcher
 
     def run(self, cell: Cell, rows: NDArray[np.int64]) -> CellResult:
         """Learn from some rows of the training split and score the test split once.
@@ -89,7 +95,8 @@ class CnnTrial:
         valid = self._examples["valid"]
         lesson = Lesson(self._task.target, self._task.metric, labelled, valid)
         for attempt in range(learner.attempts):
-            fitted = train(learner, lesson, attempt_seed(seed, attempt))
+            watcher = nobody if attempt else self._watcher
+            fitted = train(learner, lesson, attempt_seed(seed, attempt), watcher)
             if not self._collapsed(fitted.predict(valid.letters)):
                 break
         return attempt + 1, fitted

@@ -15,6 +15,7 @@ from torch import Tensor
 from gfmp.learners.cnn_network import Cnn
 from gfmp.learners.keyed import row_order
 from gfmp.learners.objective import Objective, objective_of
+from gfmp.learners.watch import Watcher, nobody
 from gfmp.spec.learner import CnnBaseline
 from gfmp.tasks.metrics import score
 from gfmp.tasks.task import Target
@@ -81,7 +82,7 @@ class Fitted:
         return self.objective.predictions(_outputs(self.network, letters_NL))
 
 
-def train(learner: CnnBaseline, lesson: Lesson, seed: int) -> Fitted:
+def train(learner: CnnBaseline, lesson: Lesson, seed: int, watcher: Watcher = nobody) -> Fitted:
     """Train a new network; it ends early when `patience` epochs bring nothing better.
 
     Better is a higher metric on validation, or the same at a lower loss: with few labels the
@@ -91,6 +92,7 @@ def train(learner: CnnBaseline, lesson: Lesson, seed: int) -> Fitted:
         learner: The settings.
         lesson: What to learn from.
         seed: Decides the first weights and the order of rows.
+        watcher: Asked before every epoch but the first.
     """
     objective = objective_of(lesson.target, lesson.train.targets.numpy(), "none")
     network = _new_network(lesson, seed)
@@ -98,6 +100,8 @@ def train(learner: CnnBaseline, lesson: Lesson, seed: int) -> Fitted:
     history: list[dict[str, float]] = []
     best, best_epoch, steps = network.state_dict(), 0, 0
     for epoch in range(1, learner.epochs + 1):
+        if history:
+            watcher(epoch - 1, _merit(history[-1], lesson)[0])
         batches = _batches(lesson.train, learner.batch_rows, row_order(seed, epoch, lesson.rows))
         loss = _pass(network, optimiser, objective, batches)
         steps += len(batches)

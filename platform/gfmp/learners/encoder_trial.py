@@ -22,6 +22,7 @@ from gfmp.learners.packed import RowPacker
 from gfmp.learners.probe import Features, probe
 from gfmp.learners.scoring import metrics_of
 from gfmp.learners.tokens import TaskTokens
+from gfmp.learners.watch import Watcher, nobody
 from gfmp.ledger.cells import CellResult
 from gfmp.model.encoder import count_parameters
 from gfmp.plan.cells import Cell
@@ -43,8 +44,8 @@ class EncoderTrial:
         initial: Where the weights start.
         threads: Threads on a CPU.
         device: `cpu`, `cuda`, or `auto` for the GPU where there is one.
-        models: Folder that takes the model of each fine-tuning, named by its cell; None keeps
-            none.
+        models: Folder that takes the model of each fine-tuning, named by the beginning of its
+            cell's fingerprint; None keeps none.
 
     Raises:
         MissingInputError: the initial model never saw the vocabulary.
@@ -65,6 +66,11 @@ class EncoderTrial:
         self._by_seed: dict[int, Embeddings] = {}
         self._prepared = np.zeros(0, dtype=np.int64)
         self._models = models
+        self._watcher: Watcher = nobody
+
+    def watched_by(self, watcher: Watcher) -> None:
+        """Say who is asked before the epochs of the coming first attempts."""
+        self._watcher = watcher
 
     def prepare(self, rows: NDArray[np.int64]) -> None:
         """Say which training rows the coming probe cells will ask for, in all.
@@ -103,7 +109,7 @@ class EncoderTrial:
 
     def _finetuned(self, learner: Finetuning, rows: NDArray[np.int64], cell: Cell) -> _Found:
         setting = self._setting
-        attempt, number = best_attempt(setting, learner, rows, cell.seed)
+        attempt, number = best_attempt(setting, learner, rows, cell.seed, self._watcher)
         assert attempt.best is not None, "an attempt without a finite epoch is an error"
         valid = predicted(setting, attempt.model, attempt.objective, "valid").predictions
         test = predicted(setting, attempt.model, attempt.objective, "test").predictions
@@ -115,7 +121,7 @@ class EncoderTrial:
             "parameters": count_parameters(attempt.model),
         }
         if self._models is not None:
-            self._keep(self._models / cell.fingerprint, attempt, cell)
+            self._keep(self._models / cell.fingerprint[:12], attempt, cell)
         return _Found(valid, test, facts, attempt.history)
 
     def _keep(self, folder: Path, attempt: Attempt, cell: Cell) -> None:

@@ -25,6 +25,7 @@ from gfmp.learners.predict import Predicted, predict
 from gfmp.learners.schedule import Steps
 from gfmp.learners.scoring import metrics_of
 from gfmp.learners.tokens import TaskTokens
+from gfmp.learners.watch import Watcher, nobody
 from gfmp.spec.learner import Finetuning
 from gfmp.tasks.task import Split, Task
 
@@ -134,12 +135,18 @@ class Training:
             fused=True,
         )
 
-    def run(self) -> Attempt:
-        """Train until the last epoch, until patience ends, or until a number is not finite."""
+    def run(self, watcher: Watcher = nobody) -> Attempt:
+        """Train until the last epoch, until patience ends, or until a number is not finite.
+
+        Args:
+            watcher: Asked before every epoch but the first.
+        """
         best: Checked | None = None
         history: list[Mapping[str, float]] = []
         diverged = False
         for epoch in range(1, self._learner.epochs + 1):
+            if history:
+                watcher(epoch - 1, history[-1].get(f"valid/{self._setting.task.metric}", -math.inf))
             loss = self._epoch(epoch)
             diverged = not math.isfinite(loss)
             if diverged:
@@ -221,18 +228,24 @@ def predicted(setting: Setting, model: TaskModel, objective: Objective, split: S
 
 
 def best_attempt(
-    setting: Setting, learner: Finetuning, rows: NDArray[np.int64], seed: int
+    setting: Setting,
+    learner: Finetuning,
+    rows: NDArray[np.int64],
+    seed: int,
+    watcher: Watcher = nobody,
 ) -> tuple[Attempt, int]:
     """Train, again with another seed while training collapses; return the attempt and how many.
 
-    When every attempt collapsed the best of them is returned, still `failed`.
+    When every attempt collapsed the best of them is returned, still `failed`. Only the first is
+    watched.
 
     Raises:
         TrainingError: no attempt had a finite loss over its first epoch.
     """
     tried: list[Attempt] = []
     for number in range(learner.attempts):
-        attempt = Training(setting, learner, rows, attempt_seed(seed, number)).run()
+        training = Training(setting, learner, rows, attempt_seed(seed, number))
+        attempt = training.run(nobody if number else watcher)
         if not attempt.failed:
             return attempt, number + 1
         log.warning("attempt %d of %d collapsed", number + 1, learner.attempts)

@@ -7,6 +7,9 @@
 | driver | finished | step, seconds |
 | driver | failed | error, code |
 | driver | interrupted | step, signal |
+| driver | search_started | search, name, samples, tried: settings known from before |
+| driver | search_sample | search, sample, cell, score, epochs, stopped: by ASHA |
+| driver | searched | search, name, chosen: a sample, why, settings |
 | rank0 | resumed | step: last step of the checkpoint that was loaded |
 | rank0 | step | step, loss, loss/<vocabulary>, learning_rate, gradient_norm, tokens, seconds, ... |
 | rank0 | evaluation | step, heldout/<vocabulary>/loss, ... |

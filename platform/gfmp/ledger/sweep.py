@@ -12,8 +12,11 @@ from gfmp.ledger.cells import CellResult, CellStore
 from gfmp.ledger.events import LIFECYCLE_KINDS, Event
 from gfmp.ledger.run import Run
 from gfmp.plan.cells import Cell
+from gfmp.plan.search import SearchPlan
+from gfmp.storage.atomic import read_json, write_json
 
 RECENT_ERRORS = 5
+CELLS_FILE = "cells.json"
 
 
 @dataclass(frozen=True)
@@ -242,14 +245,62 @@ def _alike(cell: Cell) -> tuple[tuple[object, ...], ...]:
 def planned_cells(run: Run) -> tuple[Cell, ...]:
     """Return the cells of a sweep or fine-tuning run, in the order of its plan.
 
+    Where settings are searched first, cells that need them are in it once all are chosen.
+
     Raises:
         CorruptArtefactError: the plan was changed: it is not a plan of cells, or a cell is not
             the one its fingerprint names.
     """
-    listed = run.plan_json().get("cells")
+    path = run.path / CELLS_FILE
+    return _read_cells(run, read_json(path)) if path.is_file() else listed_cells(run)
+
+
+def listed_cells(run: Run) -> tuple[Cell, ...]:
+    """Return the cells that were known before anything was searched, in the order of the plan.
+
+    Raises:
+        CorruptArtefactError: see `planned_cells`.
+    """
+    return _read_cells(run, run.plan_json())
+
+
+def _read_cells(run: Run, body: Mapping[str, object]) -> tuple[Cell, ...]:
+    listed = body.get("cells")
     if not isinstance(listed, list):
         raise _changed(run, "the plan has no list of cells")
     return tuple(_planned(run, number, value) for number, value in enumerate(listed))
+
+
+def planned_searches(run: Run) -> tuple[SearchPlan, ...]:
+    """Return the searches that a sweep begins with; none for most.
+
+    Raises:
+        CorruptArtefactError: the plan was changed.
+    """
+    listed = run.plan_json().get("searches", [])
+    if not isinstance(listed, list):
+        raise _changed(run, "its searches are no list")
+    try:
+        return tuple(SearchPlan.from_json(value) for value in listed)
+    except (AttributeError, KeyError, ValueError) as fault:
+        first = next(iter(str(fault).splitlines()), "unreadable")
+        raise _changed(run, f"searches: {first}") from fault
+
+
+def cells_settled(run: Run) -> bool:
+    """Return True when all cells of a sweep are known: nothing is left to be searched."""
+    return (run.path / CELLS_FILE).is_file() or not run.plan_json().get("searches")
+
+
+def settle_cells(run: Run, cells: Sequence[Cell]) -> None:
+    """Keep the cells of a sweep whose settings were searched; the first list stays.
+
+    The plan itself, written before the search, never changes.
+    """
+    path = run.path / CELLS_FILE
+    if not path.is_file():
+        listed = [cell.to_json() for cell in cells]
+        write_json(path, {"format_version": 1, "cells": listed})
 
 
 def _planned(run: Run, number: int, value: object) -> Cell:

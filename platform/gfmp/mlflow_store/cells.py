@@ -14,7 +14,15 @@ from gfmp.plan.cells import Cell
 
 PARENT_TAG = "mlflow.parentRunId"
 MAX_NAME_CHARACTERS = 250  # mlflow/store/tracking/dbmodels/models.py
-_KEY_TAGS = ("gfmp.cell", "gfmp.task", "gfmp.vocabulary", "gfmp.initial", "gfmp.label_percent")
+_KEY_TAGS = (
+    "gfmp.cell",
+    "gfmp.task",
+    "gfmp.vocabulary",
+    "gfmp.initial",
+    "gfmp.label_percent",
+    "gfmp.search",
+    "gfmp.search_sample",
+)
 _NOTHING = "none"
 ChildKey = tuple[str, ...]
 

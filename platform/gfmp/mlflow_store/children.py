@@ -62,8 +62,8 @@ class Children:
         return len(self._known)
 
     def closed(self, key: ChildKey) -> bool:
-        """Return True when MLflow has everything about a finished cell."""
-        return key in self._known and self._known[key].status == "FINISHED"
+        """Return True when MLflow has everything about a finished cell or a stopped setting."""
+        return key in self._known and self._known[key].status in ("FINISHED", "KILLED")
 
     def failed(self, key: ChildKey, error: str) -> bool:
         """Return True when MLflow knows that a cell failed with this error."""

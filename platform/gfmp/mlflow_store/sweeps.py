@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from gfmp.errors import CorruptArtefactError, Problem
 from gfmp.ledger.cells import CellStore
 from gfmp.ledger.reader import Follower
 from gfmp.ledger.run import Run
+from gfmp.ledger.searches import SearchStore
 from gfmp.ledger.series import Point
 from gfmp.ledger.status import Status
-from gfmp.ledger.sweep import SweepBook, planned_cells
+from gfmp.ledger.sweep import SweepBook, cells_settled, planned_cells, planned_searches
 from gfmp.mlflow_store import payload
 from gfmp.mlflow_store.artifacts import collect_files, upload, upload_folder
 from gfmp.mlflow_store.cells import (
@@ -25,7 +27,9 @@ from gfmp.mlflow_store.cells import (
 from gfmp.mlflow_store.children import Children
 from gfmp.mlflow_store.client import Tracked, store_faults
 from gfmp.mlflow_store.mirror import OVER, Mirror, RunMirror, Synced
+from gfmp.mlflow_store.samples import Sample, sample_child, samples_of
 from gfmp.plan.cells import Cell
+from gfmp.plan.search import SearchPlan
 from gfmp.storage.workspace import Workspace
 
 CELL_KINDS = frozenset({"sweep", "finetune"})
@@ -51,17 +55,26 @@ class SweepMirror(RunMirror):
 
     def __init__(self, run: Run, workspace: Workspace) -> None:
         super().__init__(run, workspace)
-        self._cells = planned_cells(run)
-        self._by_key = {child_key(axis_tags(cell)): cell for cell in self._cells}
         self._store = CellStore(workspace)
-        self._follower = Follower(run.ledger_path)
-        self._book = SweepBook(self._cells)
-        self._num_events = 0
+        self._searches = SearchStore(workspace)
+        self._plans = planned_searches(run)
         self._last_time = 0.0
         self._children: Children | None = None
+        self._begin()
+
+    def _begin(self) -> None:
+        """Read the plan, and the ledger from its start."""
+        self._settled = cells_settled(self._run)
+        self._cells = planned_cells(self._run)
+        self._by_key = {child_key(axis_tags(cell)): cell for cell in self._cells}
+        self._follower = Follower(self._run.ledger_path)
+        self._book = SweepBook(self._cells)
+        self._num_events = 0
 
     def _sync(self) -> Synced:
         status = self._run.status()  # before reading, so that a final status has every event
+        if not self._settled and cells_settled(self._run):
+            self._begin()
         events = self._follower.poll()
         self._book.add(events)
         self._num_events += len(events)
@@ -72,6 +85,8 @@ class SweepMirror(RunMirror):
                 self._children = Children(tracked)
             self._send_words(tracked, status)
             num_children, num_points, problems = self._send_children(self._children, status)
+            num_samples, num_more = self._send_samples(self._children)
+            num_children, num_points = num_children + num_samples, num_points + num_more
             num_points += self._send_counts(tracked)
             num_files = self._send_files(tracked, status)
             self._send_status(tracked, status, self._last_time)
@@ -81,7 +96,8 @@ class SweepMirror(RunMirror):
         return Synced(self._run.id, tracked.id, num_points, num_files, tracked.status, num_children)
 
     def _send_words(self, tracked: Tracked, status: Status) -> None:
-        params = sweep_params(self._cells)
+        # MLflow keeps the first value of a param: none before a search has said which cells.
+        params = sweep_params(self._cells) if self._settled else {}
         tracked.send_params({k: v for k, v in params.items() if k not in tracked.params})
         header = payload.header_tags(self._run)
         note = f"{self._note()}\n\n{header['mlflow.note.content']}"
@@ -130,6 +146,22 @@ class SweepMirror(RunMirror):
         if not state.error or children.failed(child_key(axis_tags(cell)), state.error):
             return None
         return children.send(failed_child(cell, state))
+
+    def _send_samples(self, children: Children) -> tuple[int, int]:
+        """Send the settings of finished searches; return how many, and their points."""
+        new = [
+            sample
+            for plan in self._plans
+            if self._searches.finished(plan.fingerprint)
+            for sample in self._samples(plan)
+            if not children.closed(child_key(sample.tags))
+            and not children.failed(child_key(sample.tags), sample.tried.error)
+        ]
+        return len(new), sum(children.send(sample_child(sample)) for sample in new)
+
+    def _samples(self, plan: SearchPlan) -> Iterator[Sample]:
+        outcome = self._searches.get(plan.fingerprint)
+        return samples_of(plan, outcome, self._searches.finished_at(plan.fingerprint))
 
     def _send_counts(self, tracked: Tracked) -> int:
         counts = self._book.progress().counts

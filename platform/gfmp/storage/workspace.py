@@ -55,6 +55,11 @@ class Workspace:
         return self.root / "cells"
 
     @property
+    def searches(self) -> Path:
+        """What searches over hyper-parameters tried and chose, by fingerprint."""
+        return self.root / "searches"
+
+    @property
     def mlflow_database(self) -> Path:
         """The default MLflow tracking store."""
         return self.root / "mlflow.db"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from gfmp.errors import CorruptArtefactError, MissingInputError
+from gfmp.errors import CorruptArtefactError, MissingInputError, VocabularyError
 from gfmp.ledger.run import Run
 from gfmp.ledger.status import Status
 from gfmp.ledger.store import RunStore
@@ -107,7 +107,7 @@ def pretrained(run: Run) -> Pretrained:
         step=manifest.cursor.step,
         fingerprint=fingerprint(identity),
         architecture=architecture,
-        ensemble=Ensemble.from_json(read_json(path / ENSEMBLE_FILE), str(path / ENSEMBLE_FILE)),
+        ensemble=_ensemble(manifest, path / ENSEMBLE_FILE),
     )
 
 
@@ -121,3 +121,20 @@ def _architecture(manifest: Manifest, path: Path) -> Architecture:
             why=str(fault),
             fix="restore it from a backup, or train again",
         ) from fault
+
+
+def _ensemble(manifest: Manifest, path: Path) -> Ensemble:
+    try:
+        found = Ensemble.from_json(read_json(path), str(path))
+        differs = found.fingerprint != manifest.ensemble_fingerprint
+        reason = "its manifest names another one" if differs else ""
+    except VocabularyError as fault:
+        reason = str(fault)
+    if reason:
+        raise CorruptArtefactError(
+            "the ensemble of the checkpoint is not as it was written",
+            where=str(path),
+            why=reason,
+            fix="restore it from a backup, or train again",
+        )
+    return found

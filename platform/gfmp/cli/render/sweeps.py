@@ -6,13 +6,14 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from gfmp.cli.render.text import as_json, duration, echo, table, wrapped
+from gfmp.cli.render.text import as_json, counted, duration, echo, table, wrapped
 from gfmp.cluster.sweep_inputs import SweepNames
 from gfmp.ledger.cells import CellStore
 from gfmp.ledger.run import Run
 from gfmp.ledger.sweep import SweepBook
 from gfmp.plan.cells import Cell
 from gfmp.plan.grid import CellRequest
+from gfmp.plan.search import epochs, search_key
 from gfmp.spec.learner import Finetuning
 from gfmp.storage.workspace import Workspace
 
@@ -37,6 +38,7 @@ def show_sweep_plan(
                 "name": names.spec.name,
                 "num_cells": len(asked),
                 "num_finished": finished if cells else None,
+                "num_searches": len(_searched(asked)),
                 "tasks": [target.name for target in names.targets],
                 "unprepared": [target.name for target in names.unprepared(workspace)],
                 "missing": [problem.message for problem in names.missing],
@@ -44,23 +46,53 @@ def show_sweep_plan(
             }
         )
         return
-    echo(f"sweep {names.spec.name}: {len(asked):,} cells in {_num_trials(asked)} trials")
+    cells_asked, num_trials = counted(len(asked), "cell"), counted(_num_trials(asked), "trial")
+    echo(f"sweep {names.spec.name}: {cells_asked} in {num_trials}")
     echo()
     rows = [(arm, task, count, f"{num:,}") for (arm, task, count), num in _by_arm(asked).items()]
     table(("MODEL", "TASKS", "LABEL PERCENTS", "CELLS"), rows)
     echo()
     seeds = ", ".join(map(str, names.spec.seeds))
     echo(wrapped(f"Seeds {seeds}: each draws its own nested subsets, heads and row order.", 2))
+    for line in _search_lines(asked):
+        echo(wrapped(line, 2))
     if cells:
-        echo(f"{finished:,} of {len(cells):,} cells are finished and will not run again.")
+        echo(f"{finished:,} of {len(asked):,} cells are finished and will not run again.")
     for target in names.unprepared(workspace):
         echo(wrapped(f"to be prepared: task {target.name} from {target.where}", 2))
     for problem in names.missing:
         echo(wrapped(f"missing: {problem.message} ({problem.where}); {problem.fix}", 2))
 
 
+def _searched(asked: Sequence[CellRequest]) -> dict[tuple[object, ...], CellRequest]:
+    """Return the first request of each search."""
+    found: dict[tuple[object, ...], CellRequest] = {}
+    for request in asked:
+        if request.search is not None:
+            found.setdefault(search_key(request), request)
+    return found
+
+
+def _search_lines(asked: Sequence[CellRequest]) -> list[str]:
+    """Say what is searched, one line for each model."""
+    lines: dict[str, int] = {}
+    for request in _searched(asked).values():
+        search = request.search
+        assert search is not None, "only searched requests are kept"
+        halved = search.halving and epochs(request.learner) > 1
+        how = "ASHA, compared on validation" if halved else "compared on validation"
+        line = (
+            f"{_model(request)}: {search.samples} settings of {', '.join(search.space)} "
+            f"tried per task x model x label percent, {how}"
+        )
+        lines[line] = lines.get(line, 0) + 1
+    return [f"{line}: {number:,} searches before the cells." for line, number in lines.items()]
+
+
 def _num_trials(asked: Sequence[CellRequest]) -> int:
-    return len({(r.task, r.vocabulary, r.initial, "" if r.initial else r.arm) for r in asked})
+    baselines = ("" if request.initial else request.learner.kind for request in asked)
+    keys = ((r.task, r.vocabulary, r.initial) for r in asked)
+    return len(set(zip(keys, baselines, strict=True)))
 
 
 def _by_arm(asked: Sequence[CellRequest]) -> dict[tuple[str, str, str], int]:
@@ -69,13 +101,13 @@ def _by_arm(asked: Sequence[CellRequest]) -> dict[tuple[str, str, str], int]:
     for request in asked:
         models.setdefault(_model(request), []).append(request)
     found: dict[tuple[str, str, str], int] = {}
-    for model, group in models.items():
-        tasks = Counter(request.task for request in group)
-        percents = sorted({request.label_percent for request in group})
+    for model, of_model in models.items():
+        tasks = Counter(request.task for request in of_model)
+        percents = sorted({request.label_percent for request in of_model})
         shown = ", ".join(f"{percent:g}" for percent in percents)
         if len(shown) > 24:
             shown = f"{percents[0]:g} to {percents[-1]:g} ({len(percents)})"
-        found[model, str(len(tasks)), shown] = len(group)
+        found[model, str(len(tasks)), shown] = len(of_model)
     return found
 
 
@@ -109,11 +141,25 @@ def outcome_lines(run: Run) -> tuple[str, ...]:
     models = sorted((run.path / "models").glob("*"))
     return (
         f"{run.header.kind} {run.id} {ended.kind} in {duration(seconds)}",
+        *_scores(run),
         *(f"  the model:       {model}" for model in models),
         f"  the report:      {run.path / 'report' / 'report.html'}",
         "  look at it:      gfmp ui",
         f"  do it again:     {run.repeat_command}",
     )
+
+
+def _scores(run: Run) -> tuple[str, ...]:
+    """Return the test scores of a job of one cell; a sweep has a report instead."""
+    if run.header.kind != "finetune":
+        return ()
+    fields = run.events("cell")[-1].fields
+    scores = "  ".join(
+        f"{name.removeprefix('test/')} {value:.3f}"
+        for name, value in fields.items()
+        if name.startswith("test/") and isinstance(value, float)
+    )
+    return (f"test: {scores}",)
 
 
 def show_report(paths: Sequence[Path], json: bool) -> None:

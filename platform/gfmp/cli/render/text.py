@@ -53,6 +53,11 @@ def number(value: float | int | str) -> str:
     return f"{value:,.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
 
 
+def counted(amount: int, noun: str) -> str:
+    """Write a number with its noun: `1 cell`, `3 cells`."""
+    return f"{amount:,} {noun}" + ("" if amount == 1 else "s")
+
+
 def duration(seconds: float) -> str:
     """Write a duration with its two largest units."""
     minutes, rest = divmod(round(seconds), 60)
