@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Mapping
@@ -78,9 +79,8 @@ def start(job: SweepJob, console: SweepConsole) -> Run:
         _check_finetuning(names, job.document)
     tasks = _tasks(names, job.workspace, console)
     grid = _bound(names, tasks)
-    with ray_session(_pool_size(job.spec.compute)):
-        run = _create(job, names, grid)
-        return _drive(_Sweep(run, names, tasks, grid, job.workspace), console)
+    run = _create(job, names, grid)
+    return _drive(_Sweep(run, names, tasks, grid, job.workspace), console)
 
 
 def resume(
@@ -108,8 +108,7 @@ def resume(
     tasks = _tasks(names, workspace, console)
     grid = _bound(names, tasks)
     _check_same(run, grid)
-    with ray_session(_pool_size(spec.compute)):
-        return _drive(_Sweep(run, names, tasks, grid, workspace), console)
+    return _drive(_Sweep(run, names, tasks, grid, workspace), console)
 
 
 @dataclass(frozen=True)
@@ -135,6 +134,12 @@ class _Sweep:
         """Return the searches that have not chosen yet."""
         store = SearchStore(self.workspace)
         return tuple(s for s in self.grid.searches if not store.finished(s.fingerprint))
+
+    def session(self) -> contextlib.AbstractContextManager[None]:
+        """Return a Ray session, or nothing when nothing has to be computed."""
+        if self.missing() or self.searching():
+            return ray_session(_pool_size(self.names.spec.compute))
+        return contextlib.nullcontext()
 
     def job(self, cells: tuple[Cell, ...]) -> TrialJob:
         """Return the trial of some cells; only a fine-tuning job keeps its model."""
@@ -168,7 +173,7 @@ def _drive(sweep: _Sweep, console: SweepConsole) -> Run:
         console.planned(sweep.cells)
         _begin(sweep, ledger)
         try:
-            with StopSignal(run) as signals:
+            with sweep.session(), StopSignal(run) as signals:
                 sweep = _run(sweep, ledger, console)
         except GfmpError as fault:
             ledger.append("failed", {"error": str(fault), "code": fault.code})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -193,50 +193,58 @@ def _check_tasks(targets: tuple[TaskTarget, ...], document: Document) -> None:
 def _check_arms(spec: SweepSpec, learners: tuple[LearnerSpec, ...], document: Document) -> None:
     """Check what only the resolved learner shows: encoders need a model, baselines have none."""
     problems = [
-        Problem(
-            f"arm {index}: the learner {preset.learner.kind!r} "
-            + ("needs vocabularies and initial" if encoder else "has no vocabularies or initial"),
+        problem
+        for index, (arm, preset) in enumerate(zip(spec.arms, learners, strict=True))
+        for problem in (
+            *_crossing_problems(index, arm, preset.learner, document),
+            *_search_problems(index, arm, preset.learner, document),
+        )
+    ]
+    if problems:
+        raise SpecError.of(problems)
+
+
+def _crossing_problems(
+    index: int, arm: Arm, learner: AnyLearner, document: Document
+) -> Iterator[Problem]:
+    encoder = isinstance(learner, Finetuning | Probe)
+    if encoder != bool(arm.initial):
+        needs = "needs vocabularies and initial" if encoder else "has no vocabularies or initial"
+        yield Problem(
+            f"arm {index}: the learner {learner.kind!r} {needs}",
             _place(document, ("arms", index)),
             "an encoder starts from an initial model; a baseline reads bases",
             "add vocabularies and initial" if encoder else "remove vocabularies and initial",
         )
-        for index, (arm, preset) in enumerate(zip(spec.arms, learners, strict=True))
-        if (encoder := isinstance(preset.learner, Finetuning | Probe)) != bool(arm.initial)
-    ]
-    problems += [
-        Problem(
-            f"arm {index}: search has no field {name!r}",
-            _place(document, ("arms", index, "search", "space", name)),
-            f"{preset.learner.kind} has: {', '.join(_searchable(preset.learner))}",
-            did_you_mean(name, _searchable(preset.learner)) or "remove it",
-        )
-        for index, (arm, preset) in enumerate(zip(spec.arms, learners, strict=True))
-        for name in (arm.search.space if arm.search else {})
-        if name not in _searchable(preset.learner)
-    ]
-    problems += [
-        Problem(
-            f"arm {index}: search: {name} cannot be {reason}",
-            _place(document, ("arms", index, "search", "space", name)),
-            f"every value of the space has to suit a learner of kind {preset.learner.kind}",
-            "change the values",
-        )
-        for index, (arm, preset) in enumerate(zip(spec.arms, learners, strict=True))
-        for name, values in (arm.search.space.items() if arm.search else ())
-        if name in _searchable(preset.learner) and (reason := refused(preset.learner, name, values))
-    ]
-    problems += [
-        Problem(
+    if isinstance(learner, Probe) and SCRATCH in arm.initial:
+        yield Problem(
             f"arm {index}: a frozen probe of `{SCRATCH}`",
             _place(document, ("arms", index, "initial")),
             "a frozen random encoder is no baseline: what starts from scratch is trained whole",
             f"remove `{SCRATCH}` here, and add it to an arm of kind finetune",
         )
-        for index, (arm, preset) in enumerate(zip(spec.arms, learners, strict=True))
-        if isinstance(preset.learner, Probe) and SCRATCH in arm.initial
-    ]
-    if problems:
-        raise SpecError.of(problems)
+
+
+def _search_problems(
+    index: int, arm: Arm, learner: AnyLearner, document: Document
+) -> Iterator[Problem]:
+    known = _searchable(learner)
+    for name, values in arm.search.space.items() if arm.search else ():
+        where = _place(document, ("arms", index, "search", "space", name))
+        if name not in known:
+            yield Problem(
+                f"arm {index}: search has no field {name!r}",
+                where,
+                f"{learner.kind} has: {', '.join(known)}",
+                did_you_mean(name, known) or "remove it",
+            )
+        elif reason := refused(learner, name, values):
+            yield Problem(
+                f"arm {index}: search: {name} cannot be {reason}",
+                where,
+                f"every value of the space has to suit a learner of kind {learner.kind}",
+                "change the values",
+            )
 
 
 def _searchable(learner: AnyLearner) -> tuple[str, ...]:

@@ -111,7 +111,7 @@ class EncoderTrial:
         setting = self._setting
         attempt, number = best_attempt(setting, learner, rows, cell.seed, self._watcher)
         assert attempt.best is not None, "an attempt without a finite epoch is an error"
-        valid = predicted(setting, attempt.model, attempt.objective, "valid").predictions
+        valid = attempt.best.predictions
         test = predicted(setting, attempt.model, attempt.objective, "test").predictions
         facts = {
             "attempts": number,

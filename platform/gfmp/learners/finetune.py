@@ -62,6 +62,7 @@ class Checked:
         score: The task's metric; -inf where it is undefined.
         loss: Mean validation loss.
         collapsed: Its predictions do not depend on the row.
+        predictions: Those of the validation rows, float32, shape (N, O).
         weights: The trained parameters by name.
     """
 
@@ -69,6 +70,7 @@ class Checked:
     score: float
     loss: float
     collapsed: bool
+    predictions: NDArray[np.float32]
     weights: Mapping[str, Tensor]
 
     @property
@@ -218,7 +220,8 @@ class Training:
         point = {name: value for name, value in metrics.items() if name == decisive}
         if math.isfinite(found.loss):
             point["valid/loss"] = found.loss
-        return Checked(epoch, score, found.loss, collapsed, weights), point
+        checked = Checked(epoch, score, found.loss, collapsed, found.predictions, weights)
+        return checked, point
 
 
 def predicted(setting: Setting, model: TaskModel, objective: Objective, split: Split) -> Predicted:
