@@ -17,6 +17,9 @@ from gfmp.ledger.sweep import book_of
 from gfmp.mlflow_store.mirror import Synced
 from gfmp.mlflow_store.sweeps import CELL_KINDS
 
+# Without it MLflow 3 opens on its pages for language-model traces, which are empty here.
+_TRAINING_PAGE = "/#/experiments?workflowType=machine_learning"
+
 
 def show_runs(runs: tuple[Run, ...], broken: tuple[Problem, ...], json: bool) -> None:
     """Print one line per run; runs that cannot be read are warned about on stderr."""
@@ -172,5 +175,6 @@ def show_synced(synced: Synced) -> None:
 def show_serving(url: str) -> None:
     """Say where MLflow's page is and how to reach it from elsewhere."""
     port = url.rstrip("/").rsplit(":", 1)[1]
-    echo(f"MLflow runs on {url} (only this machine can reach it; Ctrl-C ends it)")
+    echo("MLflow runs; only this machine can reach it, and Ctrl-C ends it. Open")
+    echo(f"  {url.rstrip('/')}{_TRAINING_PAGE}")
     echo(f"From another machine: ssh -L {port}:127.0.0.1:{port} THIS-MACHINE")
