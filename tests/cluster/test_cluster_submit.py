@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gfmp.cluster.inputs import RunInputs
-from gfmp.cluster.submit import _prepared, _recorded, new_where, resume
+from gfmp.cluster.submit import _prepared, new_where, recorded_text, resume
 from gfmp.errors import ExistsError, SpecError
 from gfmp.ledger.run import Run
 from gfmp.ledger.status import Status
@@ -53,9 +53,9 @@ def test_equal_jobs_make_equal_runs_of_their_own(world: World, planned: Run) -> 
 def test_the_job_is_recorded_byte_for_byte(own_world: World, ends: str) -> None:
     own_world.job.write_bytes(JOB.replace("\n", ends).encode("ascii"))
     document = load_document(own_world.job)
-    assert _recorded(document) == own_world.job.read_bytes()
+    assert recorded_text(document) == own_world.job.read_bytes()
     # A change that changes nothing leaves the comments alone.
-    assert _recorded(overridden(document, ("steps=10",))) == own_world.job.read_bytes()
+    assert recorded_text(overridden(document, ("steps=10",))) == own_world.job.read_bytes()
 
 
 @settings(max_examples=25, deadline=None)
@@ -70,7 +70,7 @@ def test_a_changed_job_is_recorded_as_it_was_changed(
     changed = overridden(
         world.document(), (f"steps={steps}", f"optimiser.learning_rate={rate!r}", f"name='{name}'")
     )
-    text = _recorded(changed).decode("utf-8")
+    text = recorded_text(changed).decode("utf-8")
     again = parse_document(text, world.job)
     assert again.value == changed.value
     assert validate(again, PretrainSpec).optimiser.learning_rate == rate
