@@ -161,9 +161,11 @@ def test_every_key_of_the_inputs_is_needed(copied: Run, key: str) -> None:
     stored = read_json(copied.path / "inputs.json")
     del stored[key]
     write_json(copied.path / "inputs.json", stored)
-    for use in (RunInputs.open, RunInputs.job_path):
+    with pytest.raises(CorruptArtefactError, match=key):
+        RunInputs.open(copied.path)
+    if key == "job_path":
         with pytest.raises(CorruptArtefactError, match=key):
-            use(copied.path)
+            RunInputs.job_path(copied.path)
 
 
 def test_a_word_changed_in_the_stored_ensemble_is_noticed(copied: Run) -> None:

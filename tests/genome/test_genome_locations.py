@@ -59,7 +59,8 @@ def test_a_package_file_is_read_and_the_package_never_imported(package: str) -> 
         ("1.3", "tinygenome/a.fa", "tinygenome 1.2 is installed, 1.3 is needed"),
         ("1.2", "tinygenome/b.fa", "has no file"),
         ("1.2", "../outside.fa", "has no file"),
-        ("1.2", "tinygenome/gone.fa", "lost its file"),
+        # With the backport of importlib.metadata loaded, files that are gone are not listed.
+        ("1.2", "tinygenome/gone.fa", "lost its file|has no file"),
     ],
 )
 def test_package_files_must_be_exactly_what_is_named(
