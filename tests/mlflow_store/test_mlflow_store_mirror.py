@@ -22,7 +22,8 @@ from gfmp.errors import CorruptArtefactError, LockedError, ServiceError
 from gfmp.ledger.run import Run
 from gfmp.mlflow_store import mirror as mirror_module
 from gfmp.mlflow_store.address import VARIABLE
-from gfmp.mlflow_store.mirror import Mirror, sync_workspace
+from gfmp.mlflow_store.mirror import Mirror
+from gfmp.mlflow_store.sweeps import sync_workspace
 from gfmp.storage.atomic import write_json
 from gfmp.storage.locks import exclusive
 from gfmp.storage.workspace import Workspace

@@ -17,7 +17,8 @@ from gfmp.ledger.run import Run
 from gfmp.ledger.store import RunStore
 from gfmp.mlflow_store import payload
 from gfmp.mlflow_store.client import MAX_TEXTS_PER_BATCH, Tracked, open_store
-from gfmp.mlflow_store.mirror import Mirror, Synced, sync_workspace
+from gfmp.mlflow_store.mirror import Mirror, Synced
+from gfmp.mlflow_store.sweeps import sync_workspace
 from gfmp.storage.atomic import write_json
 from gfmp.storage.workspace import Workspace
 

@@ -24,9 +24,9 @@ from gfmp.mlflow_store import mirror as mirror_module
 from gfmp.mlflow_store.address import VARIABLE
 from gfmp.mlflow_store.children import Children
 from gfmp.mlflow_store.client import connect
-from gfmp.mlflow_store.mirror import Mirror, sync_workspace
+from gfmp.mlflow_store.mirror import Mirror
 from gfmp.mlflow_store.server import free_port, serve
-from gfmp.mlflow_store.sweeps import SweepMirror, mirror_of
+from gfmp.mlflow_store.sweeps import SweepMirror, mirror_of, sync_workspace
 from gfmp.storage.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -253,7 +253,7 @@ def test_a_cell_shared_by_two_sweeps_is_a_child_of_both(
     with driven(more) as driver:
         compute(workspace, driver, [*CELLS[:2], cell_of(PROBE, 30.0, 0)])
         driver.append("finished", {"cells": 3, "seconds": 1.0})
-    done, failed = sync_workspace(workspace, mirror_of)
+    done, failed = sync_workspace(workspace)
     assert failed == ()
     assert sorted(synced.num_children for synced in done) == [3, 12]
     second = all_runs(client, "second")

@@ -76,13 +76,12 @@ def sync(run: str | None, workspace: Workspace) -> None:
     """Make MLflow equal the ledger of RUN, or of every run (after the server was down)."""
     from gfmp.cli.render.runs import show_synced
     from gfmp.ledger.store import RunStore
-    from gfmp.mlflow_store.mirror import sync_workspace
-    from gfmp.mlflow_store.sweeps import mirror_of
+    from gfmp.mlflow_store.sweeps import mirror_of, sync_workspace
 
     if run is not None:
         show_synced(mirror_of(RunStore(workspace).get(run), workspace).sync())
         return
-    done, failed = sync_workspace(workspace, mirror_of)
+    done, failed = sync_workspace(workspace)
     for synced in done:
         show_synced(synced)
     if failed:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from gfmp.errors import CorruptArtefactError, MissingInputError
 from gfmp.model.encoder import Encoder
 from gfmp.model.initialise import initialise, spell
+from gfmp.plan.grid import scratch_ingredient
 from gfmp.spec.model import Architecture
 from gfmp.storage.atomic import read_json
 from gfmp.storage.hashes import fingerprint
@@ -21,9 +22,6 @@ from gfmp.training.restore import find_newest, load_weights
 from gfmp.vocabulary.ensemble import Ensemble
 from gfmp.vocabulary.vocabulary import Vocabulary
 
-# Goes up when `gfmp.model.initialise` draws other numbers from the same seed.
-INITIALISATION_VERSION = 1
-SCRATCH = "scratch"
 _CHECKPOINTS = "checkpoints"
 _ENCODER = "encoder."
 
@@ -123,12 +121,9 @@ def from_run(run_folder: Path) -> Initial:
 
 def scratch(architecture: Architecture, vocabulary: Vocabulary) -> Initial:
     """Return an untrained encoder of one vocabulary; each cell's seed draws its weights."""
-    identity = {
-        "scratch": INITIALISATION_VERSION,
-        "architecture": architecture.model_dump(mode="json"),
-        "vocabulary": vocabulary.fingerprint,
-    }
-    return Initial(SCRATCH, fingerprint(identity), architecture, Ensemble.of([vocabulary]), None)
+    identity = scratch_ingredient(architecture, vocabulary)
+    ensemble = Ensemble.of([vocabulary])
+    return Initial(identity.name, identity.fingerprint, architecture, ensemble, None)
 
 
 def _architecture(path: Path, manifest: Manifest) -> Architecture:

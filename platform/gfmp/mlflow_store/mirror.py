@@ -8,17 +8,15 @@ import tempfile
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from gfmp.errors import GfmpError, ServiceError
+from gfmp.errors import GfmpError
 from gfmp.ledger.events import Event
 from gfmp.ledger.reader import Follower
 from gfmp.ledger.run import Run
 from gfmp.ledger.series import SeriesBook
 from gfmp.ledger.status import Status
-from gfmp.ledger.store import RunStore
 from gfmp.mlflow_store import payload
 from gfmp.mlflow_store.address import tracking_uri
 from gfmp.mlflow_store.artifacts import collect_files, upload
@@ -221,29 +219,3 @@ class Mirror(RunMirror):
 
 def _backoff(delay: float) -> float:
     return min(max(2 * delay, INTERVAL_SECONDS), MAX_INTERVAL_SECONDS)
-
-
-def sync_workspace(
-    workspace: Workspace, mirror_of: Callable[[Run, Workspace], RunMirror] = Mirror
-) -> tuple[tuple[Synced, ...], tuple[GfmpError, ...]]:
-    """Sync every run of a workspace; return what was done and what went wrong.
-
-    Runs whose owner died while MLflow believed them to be running are closed by this.
-
-    Args:
-        workspace: Whose runs.
-        mirror_of: Chooses the mirror of a run; `sweeps.mirror_of` knows every kind.
-
-    Raises:
-        ServiceError: the store cannot be reached, so that no run can be synced.
-    """
-    done: list[Synced] = []
-    failed: list[GfmpError] = []
-    for run in RunStore(workspace).list():
-        try:
-            done.append(mirror_of(run, workspace).sync())
-        except ServiceError:
-            raise
-        except GfmpError as fault:
-            failed.append(fault)
-    return tuple(done), tuple(failed)

@@ -6,13 +6,14 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from gfmp.errors import CorruptArtefactError, Problem
+from gfmp.errors import CorruptArtefactError, GfmpError, Problem, ServiceError
 from gfmp.ledger.cells import CellStore
 from gfmp.ledger.reader import Follower
 from gfmp.ledger.run import Run
 from gfmp.ledger.searches import SearchStore
 from gfmp.ledger.series import Point
 from gfmp.ledger.status import Status
+from gfmp.ledger.store import RunStore
 from gfmp.ledger.sweep import SweepBook, cells_settled, planned_cells, planned_searches
 from gfmp.mlflow_store import payload
 from gfmp.mlflow_store.artifacts import collect_files, upload, upload_folder
@@ -44,6 +45,28 @@ def mirror_of(run: Run, workspace: Workspace) -> RunMirror:
     """
     kind = SweepMirror if run.header.kind in CELL_KINDS else Mirror
     return kind(run, workspace)
+
+
+def sync_workspace(
+    workspace: Workspace,
+) -> tuple[tuple[Synced, ...], tuple[GfmpError, ...]]:
+    """Sync every run of a workspace; return what was done and what went wrong.
+
+    Runs whose owner died while MLflow believed them to be running are closed by this.
+
+    Raises:
+        ServiceError: the store cannot be reached, so that no run can be synced.
+    """
+    done: list[Synced] = []
+    failed: list[GfmpError] = []
+    for run in RunStore(workspace).list():
+        try:
+            done.append(mirror_of(run, workspace).sync())
+        except ServiceError:
+            raise
+        except GfmpError as fault:
+            failed.append(fault)
+    return tuple(done), tuple(failed)
 
 
 class SweepMirror(RunMirror):

@@ -13,7 +13,7 @@ from gfmp.storage.hashes import fingerprint
 from gfmp.tasks.subsets import Subset
 from gfmp.vocabulary.vocabulary import Vocabulary
 
-# Goes up when the initial weights of `scratch` change.
+# Goes up when `gfmp.model.initialise` draws other numbers from the same seed.
 INITIALISATION_VERSION = 1
 
 

@@ -18,6 +18,7 @@ MANIFEST_FILE = "manifest.json"
 ENSEMBLE_FILE = "ensemble.json"
 WEIGHTS_FILE = "model.safetensors"
 _NAME = "step-{:09d}"
+COMMITTED_PATTERN = "step-[0-9]*"
 _SEAL = "sha256"
 _LIBRARIES = ("gfmp", "torch", "deepspeed", "numpy", "safetensors")
 

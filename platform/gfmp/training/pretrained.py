@@ -14,11 +14,15 @@ from gfmp.spec.model import Architecture
 from gfmp.storage.atomic import read_json
 from gfmp.storage.hashes import fingerprint
 from gfmp.storage.workspace import Workspace
-from gfmp.training.manifest import ENSEMBLE_FILE, WEIGHTS_FILE, Manifest, read_manifest
+from gfmp.training.manifest import (
+    COMMITTED_PATTERN,
+    ENSEMBLE_FILE,
+    WEIGHTS_FILE,
+    Manifest,
+    read_manifest,
+)
 from gfmp.vocabulary.ensemble import Ensemble
 from gfmp.vocabulary.vocabulary import Vocabulary
-
-COMMITTED_PATTERN = "step-[0-9]*"
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from gfmp.storage.atomic import (
 from gfmp.training.checkpoint import Identity, Store, moment_key
 from gfmp.training.engine import PARTS, Engine
 from gfmp.training.manifest import (
+    COMMITTED_PATTERN,
     ENSEMBLE_FILE,
     WEIGHTS_FILE,
     Cursor,
@@ -31,7 +32,6 @@ from gfmp.training.manifest import (
 )
 from gfmp.vocabulary.ensemble import Ensemble
 
-COMMITTED_PATTERN = "step-[0-9]*"
 REJECTED_PREFIX = ".rejected-"
 
 
