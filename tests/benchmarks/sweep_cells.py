@@ -2,16 +2,19 @@
 
 Usage: python tests/benchmarks/sweep_cells.py [--rounds N]
 
-Three figures on yeast_coding_vs_intergenic (needs `gfmp[demo]`), in CPU seconds of this process or
-of the child, so that a busy machine does not matter much:
+On yeast_coding_vs_intergenic (needs `gfmp[demo]`), at the label percents and seeds and with the
+learners of specs/label_efficiency_full.yaml, in CPU seconds of this process or of the child, so
+that a busy machine does not matter much:
 
-* probe cells of one trial, against fine-tuning the same cells with a process each;
-* probe cells of one trial, against the same probe cells with a process each;
-* full fine-tuning cells of one trial, against the same cells with a process each.
+* the probe cells of one trial, against fine-tuning the same cells with a process each;
+* the probe cells of one trial, against the same probe cells with a process each;
+* full fine-tuning cells of one trial as in specs/label_efficiency.yaml (1 % of the labels, two
+  epochs), against the same cells with a process each.
 
 A process per cell imports torch, opens the task, tokenises it and loads the weights, which is what
-a Ray Tune trial per cell has to do. Weights are random: the time does not depend on them. Outputs
-of a cell are asserted equal in both ways.
+a Ray Tune trial per cell has to do. Weights are random: the time of a step does not depend on
+them. Outputs of a cell are asserted equal in both ways. At one seed every percent is fine-tuned
+in a process of its own: a quarter of an hour per round.
 """
 
 from __future__ import annotations
@@ -23,14 +26,16 @@ import sys
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import median
+from statistics import mean, median
 
 import numpy as np
 
 SEED = 0
-PERCENTS = (1.0, 3.0, 10.0, 30.0)
-SEEDS = (0, 1, 2, 3, 4, 5)
+GRID = Path("specs/label_efficiency_full.yaml")
+SHORT_PERCENT, SHORT_SEEDS = 1.0, range(6)
 TASK = "yeast_coding_vs_intergenic"
+PROBE, SHORT = "probe cell", "full cell of 1 % of the labels"
+TUNED = "the probe cells fine-tuned, process each"
 
 
 @dataclass(frozen=True)
@@ -65,21 +70,35 @@ def trial(folder: Path):  # noqa: ANN201 - imported late, so that start-up is pa
     return task, EncoderTrial(task, (tokens,), initial)
 
 
+def rows_of(task, question: Question) -> np.ndarray:  # noqa: ANN001 - imported late
+    """Return the labelled rows of a cell."""
+    from gfmp.tasks.subsets import choose
+
+    return choose(task, question.percent, question.seed).rows
+
+
+def learner(kind: str):  # noqa: ANN201 - imported late
+    """Return the settings of a cell: a preset by its name, or the short fine-tuning."""
+    from gfmp.spec.learner import Finetuning
+    from gfmp.tasks.presets import load_learner
+
+    if kind == "short":
+        return Finetuning(kind="finetune", learning_rate=1e-3, batch_rows=8, epochs=2)
+    return load_learner(Path("specs/learners") / f"{kind}.yaml").learner
+
+
 def answer(task, running, question: Question) -> np.ndarray:  # noqa: ANN001 - imported late
     """Run one cell and return its predictions on the test rows."""
     from gfmp.plan.cells import Cell, Ingredient
-    from gfmp.spec.learner import Finetuning, Probe
     from gfmp.tasks.subsets import choose
 
     chosen = choose(task, question.percent, question.seed)
-    probe = Probe(kind="probe", penalties=(0.003, 0.03))
-    full = Finetuning(kind="finetune", learning_rate=1e-3, batch_rows=8, epochs=2)
     setting = running._setting
     cell = Cell(
         task=Ingredient(task.name, task.fingerprint),
-        vocabulary=Ingredient(setting.tokens.name, setting.tokens.fingerprint),
+        vocabulary=setting.views.vocabulary,
         initial=Ingredient("drawn", setting.initial.fingerprint),
-        learner=probe if question.kind == "probe" else full,
+        learner=learner(question.kind),
         label_percent=question.percent,
         seed=question.seed,
         subset=chosen.fingerprint,
@@ -97,6 +116,8 @@ def shared(folder: Path, questions: list[Question]) -> tuple[float, np.ndarray]:
     """Return the CPU seconds per cell of one trial, its start included, and the last answer."""
     before = cpu_seconds(resource.RUSAGE_SELF)
     task, running = trial(folder)
+    # As a sweep does: the rows of all its probe cells are known before the first.
+    running.prepare(np.concatenate([rows_of(task, question) for question in questions]))
     for question in questions:
         last = answer(task, running, question)
     return (cpu_seconds(resource.RUSAGE_SELF) - before) / len(questions), last
@@ -127,42 +148,55 @@ def prepare(folder: Path) -> None:
     VocabularyStore(workspace.vocabularies).register(vocabulary, recipe)
 
 
+def grid() -> tuple[tuple[float, ...], tuple[int, ...]]:
+    """Return the label percents and the seeds of the sweep that has both probes and fine-tuning."""
+    from gfmp.spec.load import load_spec
+    from gfmp.spec.sweep import SweepSpec
+
+    spec, _ = load_spec(GRID, {"sweep": SweepSpec})
+    return spec.label_percents, spec.seeds
+
+
 def measure(folder: Path, rounds: int) -> None:
-    probes = [Question("probe", percent, seed) for seed in SEEDS for percent in PERCENTS]
-    tuned = [Question("full", 1.0, seed) for seed in SEEDS]
+    percents, seeds = grid()
+    probes = [Question("probe", percent, seed) for seed in seeds for percent in percents]
+    short = [Question("short", SHORT_PERCENT, seed) for seed in SHORT_SEEDS]
     # The first trial of this process would carry the imports for all later ones.
     shared(folder, probes[:1])
     figures: dict[str, list[float]] = {}
     for _ in range(rounds):
         probe_cost, probe_answer = shared(folder, probes)
-        tuned_cost, tuned_answer = shared(folder, tuned)
+        short_cost, short_answer = shared(folder, short)
         probe_alone, same_probe = alone(folder, probes[-1])
-        tuned_alone, same_tuned = alone(folder, tuned[-1])
-        probe_as_tuned, _ = alone(folder, replace(probes[-1], kind="full"))
-        np.testing.assert_array_equal(tuned_answer, same_tuned)
+        short_alone, same_short = alone(folder, short[-1])
+        np.testing.assert_array_equal(short_answer, same_short)
         np.testing.assert_allclose(probe_answer, same_probe, atol=1e-4)
+        tuned = []
+        for percent in percents:
+            tuned.append(alone(folder, Question("finetune_tiny", percent, SEED))[0])
+            print(f"fine-tuned at {percent:g} %: {tuned[-1]:.1f} CPU s", flush=True)
         for name, value in {
-            "probe cell, shared": probe_cost,
-            "probe cell, process each": probe_alone,
-            "the same cell fine-tuned, process each": probe_as_tuned,
-            "full cell, shared": tuned_cost,
-            "full cell, process each": tuned_alone,
+            PROBE: probe_cost,
+            f"{PROBE}, process each": probe_alone,
+            TUNED: mean(tuned),
+            SHORT: short_cost,
+            f"{SHORT}, process each": short_alone,
         }.items():
             figures.setdefault(name, []).append(value)
     costs = {name: median(values) for name, values in figures.items()}
     for name, cost in costs.items():
-        print(f"{name:<40} {cost:8.2f} CPU s")
-    full, probe = costs["full cell, shared"], costs["probe cell, shared"]
-    tuned_probe = costs["the same cell fine-tuned, process each"]
-    print(f"probe cells against fine-tuning, process each: ratio {tuned_probe / probe:.1f}")
-    own = costs["probe cell, process each"] / probe
+        print(f"{name:<42} {cost:8.2f} CPU s")
+    probe = costs[PROBE]
+    print(f"probe cells against fine-tuning, process each: ratio {costs[TUNED] / probe:.1f}")
+    own = costs[f"{PROBE}, process each"] / probe
     print(f"probe cells against process each: ratio {own:.1f}")
-    print(f"full cells against process each: ratio {costs['full cell, process each'] / full:.2f}")
+    own = costs[f"{SHORT}, process each"] / costs[SHORT]
+    print(f"full cells against process each: ratio {own:.2f}")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--alone", nargs=5, metavar=("KIND", "PERCENT", "SEED", "FOLDER", "OUT"))
     asked = parser.parse_args()
     if asked.alone:
