@@ -21,7 +21,15 @@ def root() -> Path:
 
 
 # Rooms that start Ray, DeepSpeed, MLflow or several processes are not part of the quick tier.
-HEAVY_ROOMS = frozenset({"cluster", "journeys", "mlflow_store", "training"})
+# Tests in tests/faults are marked `ci` one by one.
+HEAVY_ROOMS = frozenset({"cluster", "faults", "journeys", "mlflow_store", "training"})
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let a session of the fault matrix be written down."""
+    parser.addoption(
+        "--fault-record", metavar="FILE", help="write what tests/faults found to FILE (JSON)"
+    )
 
 
 @pytest.hookimpl(tryfirst=True)

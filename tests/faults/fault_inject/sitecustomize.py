@@ -1,0 +1,148 @@
+"""Makes a fault inside a gfmp process, without a line in the product.
+
+Python imports this file at its start when its folder is on PYTHONPATH. `GFMP_FAULT` says which
+faults (several are parted by `;`):
+
+    nan rank=1 step=7            the loss of that rank is NaN
+    spike rank=0 step=9 factor=1000000    its gradient is that many times too large
+    hang rank=1 step=7           it sleeps for ever before the step
+    leak rank=1 step=7           it takes 200 MiB of memory every 0.2 s from that step on
+    exit rank=1 step=7 status=9  it ends without a word
+    raise rank=1 step=7          its code raises
+    kill rank=1 step=7           SIGKILL
+    kill-in-share rank=1 step=8  SIGKILL half-way through its share of that checkpoint
+
+`once=FILE` makes a fault happen only while FILE is not there, and writes it.
+"""
+
+from __future__ import annotations
+
+import importlib.abc
+import importlib.machinery
+import os
+import signal
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+
+class Fault:
+    """One fault: its kind and its words."""
+
+    def __init__(self, text: str) -> None:
+        self.kind, *words = text.split()
+        self.words = dict(word.split("=", 1) for word in words)
+
+    def due(self, rank: int, step: int) -> bool:
+        """Return True every time the fault shall happen."""
+        if (rank, step) != (int(self.words["rank"]), int(self.words["step"])):
+            return False
+        once = self.words.get("once")
+        if once is None:
+            return True
+        try:
+            os.close(os.open(once, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+        except FileExistsError:
+            return False
+        return True
+
+
+FAULTS = [Fault(text) for text in os.environ.get("GFMP_FAULT", "").split(";") if text.strip()]
+
+
+class WrongEngine:
+    """An engine whose numbers are wrong for one step."""
+
+    def __init__(self, engine: object, loss_factor: float, gradient_factor: float) -> None:
+        self._engine, self._loss, self._gradient = engine, loss_factor, gradient_factor
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._engine, name)
+
+    def backward(self, tokens: object, scale: float) -> object:
+        """Hand on the micro-batch; return sums times the factor."""
+        sums = self._engine.backward(tokens, scale * self._gradient)  # type: ignore[attr-defined]
+        return sums if self._loss == 1.0 else sums * self._loss
+
+
+def _stop_here(fault: Fault) -> None:
+    if fault.kind == "hang":
+        time.sleep(10**8)
+    if fault.kind == "leak":
+        held = []
+        while True:
+            held.append(b"x" * (200 << 20))
+            time.sleep(0.2)
+    if fault.kind == "exit":
+        os._exit(int(fault.words.get("status", "1")))
+    if fault.kind == "raise":
+        raise RuntimeError("a fault of user code")
+    if fault.kind == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _wrap_step(module: ModuleType) -> None:
+    from dataclasses import replace
+
+    original = module.Stepper.take
+
+    def take(self: Any, batches: Sequence[Any], *rest: Any) -> Any:
+        rank, step = self.group.rank, int(batches[0].step) + 1
+        for fault in FAULTS:
+            if fault.kind == "kill-in-share" or not fault.due(rank, step):
+                continue
+            _stop_here(fault)
+            loss = float("nan") if fault.kind == "nan" else 1.0
+            gradient = float(fault.words.get("factor", 1e6)) if fault.kind == "spike" else 1.0
+            self = replace(self, engine=WrongEngine(self.engine, loss, gradient))
+        return original(self, batches, *rest)
+
+    module.Stepper.take = take
+
+
+def _wrap_checkpoint(module: ModuleType) -> None:
+    original = module._write_share
+
+    def write_share(staging: Path, held: Mapping[str, Any], step: int, *rest: Any) -> Any:
+        import torch.distributed as dist
+
+        for fault in FAULTS:
+            if fault.kind == "kill-in-share" and fault.due(dist.get_rank(), int(step)):
+                name = sorted(held)[-1]
+                (staging / name).write_bytes(b"half of a share")
+                os.kill(os.getpid(), signal.SIGKILL)
+        return original(staging, held, step, *rest)
+
+    module._write_share = write_share
+
+
+WRAPPERS = {"gfmp.training.step": _wrap_step, "gfmp.training.checkpoint": _wrap_checkpoint}
+
+
+class Finder(importlib.abc.MetaPathFinder):
+    """Finds the two modules as Python would, and wraps one call of each after its import."""
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Return the module's own spec with a loader that wraps."""
+        if name not in WRAPPERS:
+            return None
+        spec = importlib.machinery.PathFinder.find_spec(name, path)
+        assert spec is not None and spec.loader is not None, name
+        run = spec.loader.exec_module
+
+        def exec_module(module: ModuleType) -> None:
+            run(module)
+            WRAPPERS[name](module)
+
+        spec.loader.exec_module = exec_module  # type: ignore[method-assign]
+        return spec
+
+
+if FAULTS:
+    sys.meta_path.insert(0, Finder())
