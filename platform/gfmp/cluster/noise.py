@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
+from gfmp.storage.atomic import storage_faults
+
 
 @contextlib.contextmanager
 def redirected(log_path: Path) -> Iterator[TextIO]:
@@ -16,12 +18,15 @@ def redirected(log_path: Path) -> Iterator[TextIO]:
 
     Yields:
         The stderr the process had before, for gfmp's own lines.
+
+    Raises:
+        RefusedError: the folder may not be written to.
+        StorageError: the disk refused.
     """
-    log_path.parent.mkdir(parents=True, exist_ok=True)
+    log = _opened(log_path)
     sys.stdout.flush()
     sys.stderr.flush()
     saved = (os.dup(1), os.dup(2))
-    log = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     console = os.fdopen(os.dup(saved[1]), "w", buffering=1)
     os.dup2(log, 1)
     os.dup2(log, 2)
@@ -38,9 +43,19 @@ def redirected(log_path: Path) -> Iterator[TextIO]:
 
 
 def capture_forever(log_path: Path) -> None:
-    """Append everything the calling worker process prints from now on to `log_path`."""
-    log_path.parent.mkdir(parents=True, exist_ok=True)
-    log = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    """Append everything the calling worker process prints from now on to `log_path`.
+
+    Raises:
+        RefusedError: the folder may not be written to.
+        StorageError: the disk refused.
+    """
+    log = _opened(log_path)
     os.dup2(log, 1)
     os.dup2(log, 2)
     os.close(log)
+
+
+def _opened(log_path: Path) -> int:
+    with storage_faults(log_path):
+        log_path.parent.mkdir(parents=True, exist_ok=True)
+        return os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)

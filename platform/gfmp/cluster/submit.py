@@ -191,7 +191,7 @@ def _drive(run: Run, plan: Plan, workspace: Workspace, console: Console) -> Run:
         try:
             _begin(run, ledger)
             with StopSignal(run) as signals:
-                job = TrainingJob(run.path, run.id, plan.where, ledger.segment)
+                job = TrainingJob(run.path, plan.where, ledger.segment, ledger.append)
                 fit(job, lambda done: follow(run, console, done))
         except InterruptedRunError:
             ledger.append("interrupted", {"step": run.last_step(), "signal": signals.name})

@@ -7,78 +7,114 @@ import logging
 import os
 import socket
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
+from gfmp.cluster.failures import PreemptedError
+from gfmp.cluster.heartbeat import Pulse, PulsedSource, stack_path
 from gfmp.cluster.noise import capture_forever
+from gfmp.ledger.run import Run
 from gfmp.storage.atomic import write_json
 
 Recorder = Callable[[str, Mapping[str, object]], object]
 
 
+@dataclass(frozen=True)
+class Member:
+    """A rank among those of its group.
+
+    Attributes:
+        folder: Folder of the run, seen by every node.
+        rank: Number of the rank, from 0.
+        world: Number of ranks.
+    """
+
+    folder: Path
+    rank: int
+    world: int
+
+
 def train_worker(config: Mapping[str, str]) -> None:
     """Take part in the run in `config["run_folder"]` as the rank Ray Train gave this process.
 
-    A fault that repeating cannot mend (bad data, non-finite loss, a spec that does not fit) is
-    recorded and not retried: a restarted worker group finds the record and returns at once.
+    Raises:
+        GfmpError: what repeating cannot mend (bad data, a full disk, numbers that are not finite);
+            the driver starts no other group after it.
+        PreemptedError: the machine of a rank will be taken away; the state is committed.
     """
-    folder = Path(config["run_folder"])
     import ray.train
 
-    rank = ray.train.get_context().get_world_rank()
-    capture_forever(folder / "logs" / f"rank{rank}.log")
+    context = ray.train.get_context()
+    folder = Path(config["run_folder"])
+    member = Member(folder, context.get_world_rank(), context.get_world_size())
+    capture_forever(folder / "logs" / f"rank{member.rank}.log")
     # Who to look at (or to kill, in a test of recovery): processes are never found by name.
     write_json(
-        folder / "workers" / f"rank{rank}.json", {"pid": os.getpid(), "host": socket.gethostname()}
+        folder / "workers" / f"rank{member.rank}.json",
+        {"pid": os.getpid(), "host": socket.gethostname()},
     )
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    if _fault_file(folder, config["segment"]).exists():
-        return
     _limit_threads(int(config["threads"]))
-
-    from gfmp.errors import GfmpError
-
     try:
-        with _recorder(folder, rank) as record:
-            _train(folder, rank, ray.train.get_context().get_world_size(), record)
-    except GfmpError as fault:
-        logging.exception("rank %d gives up", rank)
-        remember_fault(folder, config["segment"], fault)
+        with Pulse(stack_path(folder, member.rank)) as pulse:
+            _train(member, pulse)
+    except Exception:
+        logging.exception("rank %d gives up", member.rank)
         raise
 
 
-def _train(folder: Path, rank: int, world: int, record: Recorder) -> None:
+def _train(member: Member, pulse: Pulse) -> None:
     from gfmp.cluster.feed import RayStepSource, Share
     from gfmp.cluster.inputs import RunInputs
-    from gfmp.ledger.run import Run
     from gfmp.training.loop import Job, train
 
-    inputs = RunInputs.open(folder)
+    inputs, run = RunInputs.open(member.folder), Run.open(member.folder)
     plan = inputs.plan
-    outcome = train(
-        Job(
-            plan=plan,
-            ensemble=inputs.ensemble,
-            source=RayStepSource(folder, Share(rank, world, plan.where.accumulation)),
-            heldout=inputs.heldout(),
-            corpus=inputs.corpus,
-            checkpoints=folder / "checkpoints",
-            record=record,
-            should_stop=Run.open(folder).stop_requested,
+    share = Share(member.rank, member.world, plan.where.accumulation)
+    feed = RayStepSource(member.folder, share)
+    source = PulsedSource(feed, pulse, plan.where.stall_seconds, plan.what.steps)
+    with _recorder(run, member.rank, source) as record:
+        outcome = train(
+            Job(
+                plan=plan,
+                ensemble=inputs.ensemble,
+                source=source,
+                heldout=inputs.heldout(),
+                corpus=inputs.corpus,
+                checkpoints=run.checkpoints_path,
+                record=record,
+                should_stop=lambda: run.stop_requested() or preempted(),
+            )
         )
-    )
-    record("outcome", outcome.to_json())
+        if outcome.status == "interrupted" and not run.stop_requested():
+            raise PreemptedError(f"committed at step {outcome.step}")
+        record("outcome", outcome.to_json())
+
+
+def preempted() -> bool:
+    """Return True when Ray has told this rank that a machine of the group will be taken away.
+
+    Every rank is told. Ray's public question is a barrier of all ranks, too dear for every step
+    (ray 2.60, `get_preemption_info`); this reads what it would compare.
+    """
+    from ray.train.v2._internal.execution.context import get_train_context
+
+    return get_train_context().preemption_context.preemption_info is not None
 
 
 @contextlib.contextmanager
-def _recorder(folder: Path, rank: int) -> Iterator[Recorder]:
+def _recorder(run: Run, rank: int, source: PulsedSource) -> Iterator[Recorder]:
     """Yield what writes into the ledger; only rank 0 has a file there."""
     if rank > 0:
         yield lambda kind, fields: None
         return
-    from gfmp.ledger.run import Run
+    with run.open_writer("rank0") as writer:
 
-    with Run.open(folder).open_writer("rank0") as writer:
-        yield lambda kind, fields: writer.append(kind, fields)
+        def _record(kind: str, fields: Mapping[str, object]) -> None:
+            waited = {"feed_seconds": source.feed_seconds} if kind == "step" else {}
+            writer.append(kind, {**fields, **waited})
+
+        yield _record
 
 
 def _limit_threads(threads: int) -> None:
@@ -86,37 +122,3 @@ def _limit_threads(threads: int) -> None:
 
     torch.set_num_threads(threads)
     os.environ["OMP_NUM_THREADS"] = str(threads)
-
-
-def _fault_file(folder: Path, segment: str) -> Path:
-    return folder / "logs" / f"fault-{segment}.json"
-
-
-def remember_fault(folder: Path, segment: str, fault: Exception) -> None:
-    """Store a fault that must not be retried in this segment of the run."""
-    from dataclasses import asdict
-
-    from gfmp.errors import GfmpError
-
-    assert isinstance(fault, GfmpError), "only faults with a remedy are final"
-    write_json(
-        _fault_file(folder, segment),
-        {"type": type(fault).__name__, "problems": [asdict(p) for p in fault.problems]},
-    )
-
-
-def final_fault(folder: Path, segment: str) -> Exception | None:
-    """Return the fault a worker stored in this segment, rebuilt; None when there is none."""
-    import gfmp.errors as family
-    from gfmp.errors import GfmpError, Problem
-    from gfmp.storage.atomic import read_json
-
-    path = _fault_file(folder, segment)
-    if not path.exists():
-        return None
-    stored = read_json(path)
-    kinds = {k.__name__: k for k in vars(family).values() if isinstance(k, type)}
-    kind = kinds[str(stored["type"])]
-    problems = stored["problems"]
-    assert isinstance(problems, list) and issubclass(kind, GfmpError), "written by remember_fault"
-    return kind.of([Problem(**problem) for problem in problems])

@@ -3,7 +3,7 @@
 | writer | kind | fields |
 |---|---|---|
 | driver | started | segment, workers, engine, from_step |
-| driver | restarted | cause, rank |
+| driver | restarted | segment, cause, rank, pid, signal, step, delay_seconds, detail |
 | driver | finished | step, seconds |
 | driver | failed | error, code |
 | driver | interrupted | step, signal |
@@ -12,7 +12,7 @@
 | driver | search_sample | search, sample, cell, score, epochs, stopped: by ASHA |
 | driver | searched | search, name, chosen: a sample, why, settings |
 | rank0 | resumed | step: last step of the checkpoint that was loaded |
-| rank0 | step | step, loss, loss/<vocabulary>, mixture/<vocabulary>: share of rows, tokens, ... |
+| rank0 | step | step, loss, loss/<vocabulary>, mixture/<vocabulary>: share of rows, seconds, ... |
 | rank0 | evaluation | step, heldout/<vocabulary>/loss, .../excess_bits: moves an adaptive mixture |
 | rank0 | checkpoint | step, path, bytes, seconds |
 | rank0 | checkpoint_rejected | path, reason |

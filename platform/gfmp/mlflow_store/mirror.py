@@ -186,6 +186,8 @@ class Mirror(RunMirror):
         curves = self._book.curves()
         if "report" in self._latest:
             curves |= payload.report_curves(self._latest["report"])
+        if status is Status.FINISHED:
+            curves |= payload.goodput_curves(self._run)
         finite, nonfinite = payload.split_nonfinite(curves)
         tracked.send_tags(
             payload.header_tags(self._run)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gfmp.ledger.events import Event
+from gfmp.ledger.goodput import goodput
 from gfmp.ledger.header import RunHeader
 from gfmp.ledger.run import Run
 from gfmp.ledger.series import Point
@@ -20,6 +21,7 @@ from gfmp.storage.workspace import Workspace
 MAX_POINTS_PER_CURVE = 2000  # more make MLflow's pages slow (mlflow#1571, #14465)
 DIGEST_CHARACTERS = 32
 _SHOWN_NONFINITE = 20
+_SHOWN_RESTARTS = 20
 _STATUS = {
     Status.PLANNED: "SCHEDULED",
     Status.RUNNING: "RUNNING",
@@ -113,6 +115,9 @@ def state_tags(status: Status, lifecycle: Sequence[Event]) -> dict[str, str]:
         "gfmp.status": status,
         "gfmp.restarts": str(max(0, len(starts) - 1) + len(restarts)),
     }
+    for event in restarts[-_SHOWN_RESTARTS:]:
+        words = (f"{k}={v}" for k, v in sorted(event.fields.items()) if v not in (None, ""))
+        tags[f"gfmp.restart.{event.segment}.{event.sequence}"] = " ".join(words)
     for event in starts:
         words = (f"{k}={v}" for k, v in sorted(event.fields.items()) if k != "segment")
         tags[f"gfmp.segment.{event.segment}"] = " ".join(words) or "started"
@@ -161,6 +166,17 @@ def report_curves(report: Event) -> dict[str, tuple[Point, ...]]:
         for name, value in report.fields.items()
         if isinstance(value, (int, float)) and not isinstance(value, bool) and name != "step"
     }
+
+
+def goodput_curves(run: Run) -> dict[str, tuple[Point, ...]]:
+    """Return where the time of a run went, as curves of one point at its last step.
+
+    For a run that is finished: MLflow cannot take a point back, and no other run is over.
+    """
+    events = run.events()
+    step, time = run.last_step(), max((event.time for event in events), default=0.0)
+    numbers = goodput(events).numbers()
+    return {name: (Point(step, value, time),) for name, value in numbers.items()}
 
 
 def corpus_input(run: Run, workspace: Workspace, plan: Mapping[str, Any]) -> CorpusInput | None:

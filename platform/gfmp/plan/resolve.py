@@ -85,6 +85,7 @@ def _where(sizes: Sizes) -> Where:
         threads_per_worker=sizes.threads,
         max_failures=sizes.spec.compute.max_failures,
         checkpoint=sizes.spec.checkpoint,
+        stall_seconds=sizes.spec.compute.stall_seconds,
     )
 
 

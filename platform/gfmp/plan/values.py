@@ -124,8 +124,9 @@ class Where:
         engine: Plain DDP or a DeepSpeed ZeRO stage.
         accumulation: Micro-batches per rank and step.
         threads_per_worker: CPU threads per rank.
-        max_failures: Worker failures that are retried.
+        max_failures: Worker failures without a new checkpoint in between that are retried.
         checkpoint: Commit interval and retention.
+        stall_seconds: Longest time without a step before a rank counts as hung.
     """
 
     workers: int
@@ -135,6 +136,7 @@ class Where:
     threads_per_worker: int
     max_failures: int
     checkpoint: Checkpointing
+    stall_seconds: int = 600
 
 
 @dataclass(frozen=True)

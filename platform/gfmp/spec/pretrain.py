@@ -195,7 +195,9 @@ class Compute(Closed):
         zero_stage: DeepSpeed ZeRO stage 0-3; `ddp` is plain PyTorch; `auto` chooses by size.
         micro_batch_tokens: Most expected tokens of one forward pass per worker.
         threads_per_worker: CPU threads of a worker; 0 shares the machine's cores evenly.
-        max_failures: Worker failures after which the run gives up.
+        max_failures: Worker failures in a row, without a new checkpoint between them, after which
+            the run gives up.
+        stall_seconds: A rank that takes no step for so long is ended and its group started again.
     """
 
     workers: PositiveInt = 1
@@ -204,6 +206,7 @@ class Compute(Closed):
     micro_batch_tokens: Annotated[int, Field(ge=512)] = 16_384
     threads_per_worker: Annotated[int, Field(ge=0)] = 0
     max_failures: Annotated[int, Field(ge=0)] = 3
+    stall_seconds: Annotated[int, Field(ge=1, le=3600)] = 600
 
 
 class PretrainSpec(Closed):

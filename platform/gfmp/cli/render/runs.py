@@ -8,10 +8,12 @@ from pathlib import Path
 import click
 from rich.console import Console as RichConsole
 
+from gfmp.cli.render.goodput import goodput_lines, restarted_line
 from gfmp.cli.render.report import report_lines
 from gfmp.cli.render.text import as_json, duration, echo, number, table
 from gfmp.errors import Problem
 from gfmp.ledger.events import Event
+from gfmp.ledger.goodput import goodput
 from gfmp.ledger.run import Run
 from gfmp.ledger.sweep import book_of
 from gfmp.mlflow_store.mirror import Synced
@@ -70,6 +72,7 @@ def show_run(run: Run, json: bool) -> None:
                 "grown_from": parent_run(run.plan_json()),
                 "plan": run.plan_json(),
                 "mixture": _mixture(run),
+                "goodput": goodput(run.events()).numbers(),
                 "checkpoints": checkpoints,
                 "report": report,
             }
@@ -86,6 +89,8 @@ def show_run(run: Run, json: bool) -> None:
         echo(f"rows of the newest step: {parts}")
     for event in run.checkpoints()[-3:]:
         echo(f"checkpoint: step {event.step}, {number(_size(event))} bytes")
+    for line in goodput_lines(run.events()):
+        echo(line)
     for line in report_lines(report) if report else ():
         echo(line)
     _commands(run, echo)
@@ -139,6 +144,8 @@ def event_line(event: Event) -> str:
         return f"run starts with {fields['workers']} workers, engine {fields['engine']}"
     if event.kind == "grown":
         return f"begins with step {fields['parent_step']} of {fields['parent']}"
+    if event.kind == "restarted":
+        return restarted_line(event)
     if event.kind == "resumed":
         return f"resumed from the checkpoint of step {fields['step']}"
     if event.kind == "checkpoint":
@@ -164,6 +171,8 @@ def show_outcome(run: Run, console: RichConsole) -> None:
     report = run.report()
     for line in report_lines(report) if report else ():
         console.print(line, markup=False)
+    for line in goodput_lines(run.events()):
+        console.print(line, markup=False, soft_wrap=True)
     _commands(run, lambda line: console.print(line, markup=False, soft_wrap=True))
 
 
