@@ -52,7 +52,7 @@ def test_an_error_is_read_in_order(capsys: pytest.CaptureFixture[str]) -> None:
     text = capsys.readouterr().err
     assert text.startswith("error[GFMP-C078]: message 0 word")
     assert text.index("--> f:1:2") < text.index("why: a rule") < text.index("fix: a fix")
-    assert "... and 3 more problems" in text
+    assert "... and 3 more\n" in text
     assert max(map(len, text.splitlines())) <= 80
 
 

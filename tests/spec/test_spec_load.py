@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,43 @@ def test_all_problems_come_at_once(tmp_path: Path) -> None:
     assert "weight" in found["5:16"][0]
     assert len(caught.value.problems) == 4  # and the missing learning_rate itself
     assert caught.value.exit_status == 78
+
+
+def test_keys_that_stand_twice_do_not_hide_the_rest(tmp_path: Path) -> None:
+    text = GOOD.replace("steps: 10", "steps: -5\nsteps: 7") + "lr: 1\nname: again\n"
+    with pytest.raises(SpecError) as caught:
+        _load(tmp_path, text)
+    found = {p.where.split(":", 1)[1]: p.message for p in caught.value.problems}
+    assert found == {
+        "8:1": "the key 'steps' stands twice",
+        "12:1": "the key 'name' stands twice",
+        "7:1": "steps: -5 is not allowed",
+        "11:1": "unknown key 'lr'",
+    }
+    with pytest.raises(SpecError, match="'name' stands twice"):
+        _load(tmp_path, GOOD + "name: again\n")
+    with pytest.raises(SpecError) as caught:
+        _load(tmp_path, "kin: pretrain\na: 1\na: 2\n")
+    assert [p.message for p in caught.value.problems] == [
+        "the key 'kind' is missing",
+        "the key 'a' stands twice",
+    ]
+
+
+def test_twenty_thousand_mistakes_are_all_told_in_seconds(tmp_path: Path) -> None:
+    began = time.process_time()
+    with pytest.raises(SpecError) as caught:
+        _load(tmp_path, GOOD + "".join(f"stepps{i}: 1\n" for i in range(20_000)))
+    assert time.process_time() - began < 4  # the margin is for a busy machine
+    assert len(caught.value.problems) == 20_000
+    assert caught.value.problems[0].fix == "did you mean 'steps'?"
+    assert caught.value.problems[-1].message == "unknown key 'stepps19999'"
+
+
+def test_a_huge_value_does_not_fill_the_screen(tmp_path: Path) -> None:
+    with pytest.raises(SpecError) as caught:
+        _load(tmp_path, GOOD.replace("steps: 10", "steps: " + "x" * 100_000))
+    assert len(str(caught.value)) < 1000
 
 
 @pytest.mark.parametrize(

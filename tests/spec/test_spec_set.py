@@ -96,7 +96,7 @@ def test_what_is_no_assignment_is_refused_whole(document: Document, assignment: 
 @pytest.mark.parametrize(
     ("assignment", "word"),
     [
-        ("steps=[1", "stream end"),
+        ("steps=[1", "did not find expected"),
         ("name=a: b", "mapping values"),
         ("steps=!!int 3", "a YAML tag"),
         ("steps=*x", "an alias"),

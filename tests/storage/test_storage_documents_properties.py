@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import math
 import string
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from ruamel.yaml import YAML
 
 from gfmp.errors import GfmpError, MissingInputError, SpecError
 from gfmp.storage.documents import (
     MAX_BYTES,
-    MAX_DEPTH,
     Document,
     did_you_mean,
     document_text,
     leaves,
     load_document,
     parse_document,
+    read_document,
 )
+from gfmp.storage.yaml_scalars import meaning
+from gfmp.storage.yaml_values import MAX_DEPTH, MAX_VALUES
 
 FILE = Path("job.yaml")
 TEXTS = st.text(max_size=12) | st.sampled_from(
@@ -147,8 +152,8 @@ def test_the_size_limit_is_exact(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "place", "word"),
     [
-        ("%YAML 1.1\n---\na: no\n", "2:1", "directive"),
-        ("%TAG ! tag:example.org,2002:\n---\na: 1\n", "2:1", "directive"),
+        ("%YAML 1.1\n---\na: no\n", "1:1", "directive"),
+        ("%TAG ! tag:example.org,2002:\n---\na: 1\n", "1:1", "directive"),
         ("? [x, y]\n: 1\n", "1:3", "as a key"),
         ("a:\n  ? {x: 1}\n  : 2\n", "2:5", "as a key"),
         ("a: *nobody\n", "1:4", "alias"),
@@ -157,7 +162,7 @@ def test_the_size_limit_is_exact(tmp_path: Path) -> None:
         ("a: 1\n...\nb: 2\n", "3:1", "second document"),
         ("a: 'open\n", "2:1", "end of stream"),
         ("a: 1\n b: 2\n", "2:3", "not allowed"),
-        ("a: \x07\n", "1:1", "special characters"),
+        ("a: \x07\n", "1:4", "special characters"),
         ("just words\n", "1:1", "not a mapping"),
         ("# only a comment\n", "1:1", "not a mapping"),
         ("a: 0x_\n", "1:4", "no number"),
@@ -256,3 +261,74 @@ def test_a_hint_is_a_known_word_and_the_word_itself_when_it_is_known(
     assert hint in {"", *(f"did you mean {name!r}?" for name in known)}
     assert did_you_mean(word, sorted(known, reverse=True)) == hint
     assert did_you_mean(word, known | {word}) == f"did you mean {word!r}?"
+
+
+PLAIN = st.text("0123456789+-._eExob~aAfFnNtTuUlLiI", min_size=1, max_size=8)
+PLAIN = PLAIN.filter(lambda word: word != "-")  # alone it begins a list
+
+
+@settings(max_examples=400, deadline=None)
+@example("0o")
+@example("-_")
+@example("_1")
+@example("1_e3")
+@example(".1e5")
+@example("-.NaN")
+@example("0b12")
+@given(PLAIN)
+def test_a_plain_word_means_what_another_library_of_yaml_1_2_reads(word: str) -> None:
+    def read(reader: Callable[[str], object]) -> object:
+        try:
+            return reader(word)
+        except ValueError:
+            return ValueError
+
+    assert repr(read(meaning)) == repr(read(lambda w: YAML(typ="safe").load(f"a: {w}\n")["a"]))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: [" + "1," * 400_000 + "1]\n",
+        "".join(f"k{i}: {i}\n" for i in range(80_000)),
+        "a: " + "x" * 1_000_000 + "\n",
+        "a: " + "7" * 1_000_000 + "\n",
+        'a: "' + "\\n" * 500_000 + '"\n',
+        "a: |\n" + "  x\n" * 250_000,
+        "a: " + "[" * 500_000,
+        "? " * 500_000,
+    ],
+)
+def test_no_mebibyte_takes_more_than_a_second(text: str) -> None:
+    began = time.process_time()
+    try:
+        parsed(text)
+    except SpecError as fault:
+        assert fault.problems[0].where.startswith("job.yaml:")
+    assert time.process_time() - began < 2  # the margin is for a busy machine
+
+
+def test_the_limit_of_values_is_exact() -> None:
+    # the document, its key and the list are three of them
+    assert len(parsed("a: [" + "1," * (MAX_VALUES - 3) + "]").value) == 1
+    where, message = refused("a: [" + "1," * (MAX_VALUES - 2) + "]")
+    assert "more keys and values" in message
+    assert where == f"job.yaml:1:{5 + 2 * (MAX_VALUES - 3)}"
+
+
+def test_a_byte_order_mark_at_the_start_is_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "marked.yaml"
+    path.write_bytes(b"\xef\xbb\xbfa: 1\n")
+    assert load_document(path).value == {"a": 1}
+    assert load_document(path).where(("a",)).endswith(":1:1")
+    assert refused("a: 1\n\ufeffb: 2\n")[0] == "job.yaml:2:1"
+
+
+def test_duplicates_can_be_told_with_everything_else(tmp_path: Path) -> None:
+    path = tmp_path / "twice.yaml"
+    path.write_text("a: 1\na: [2, {b: c}]\nd: 3\n")
+    draft = read_document(path)
+    assert draft.value == {"a": 1, "d": 3}
+    assert [p.where for p in draft.problems] == [f"{path}:2:1"]
+    with pytest.raises(SpecError, match="'a' stands twice"):
+        load_document(path)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeVar, get_args
 
@@ -10,9 +12,14 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from gfmp.errors import Problem, SpecError
-from gfmp.storage.documents import Document, Key, did_you_mean, load_document
+from gfmp.spec.base import Closed
+from gfmp.storage.documents import Document, Key, did_you_mean, read_document
 
 Spec = TypeVar("Spec", bound=BaseModel)
+
+# Looking for the nearest known word costs about a millisecond; nobody reads a hundred hints.
+_MOST_HINTS = 100
+_MOST_SHOWN = 300
 
 
 def load_spec(path: Path, kinds: dict[str, type[Spec]]) -> tuple[Spec, Document]:
@@ -25,42 +32,63 @@ def load_spec(path: Path, kinds: dict[str, type[Spec]]) -> tuple[Spec, Document]
         MissingInputError: there is no such file.
         SpecError: every unknown key, wrong type and broken rule, each with `file:line:col`.
     """
-    document = load_document(path)
+    document = read_document(path)
     kind = document.value.get("kind")
     if not isinstance(kind, str) or kind not in kinds:
-        known = ", ".join(sorted(kinds))
-        raise SpecError(
-            "the key 'kind' is missing" if kind is None else f"kind: {kind!r} is not known here",
-            where=document.where(("kind",)),
-            why=f"this command takes kind: {known}",
-            fix=did_you_mean(str(kind), kinds) or f"write `kind: {next(iter(sorted(kinds)))}`",
-        )
+        raise SpecError.of([_wrong_kind(document, kinds), *document.problems])
     return validate(document, kinds[kind]), document
+
+
+def _wrong_kind(document: Document, kinds: dict[str, type[Spec]]) -> Problem:
+    kind = document.value.get("kind")
+    return Problem(
+        "the key 'kind' is missing" if kind is None else f"kind: {kind!r} is not known here",
+        where=document.where(("kind",)),
+        why=f"this command takes kind: {', '.join(sorted(kinds))}",
+        fix=did_you_mean(str(kind), kinds) or f"write `kind: {next(iter(sorted(kinds)))}`",
+    )
 
 
 def validate(document: Document, model: type[Spec]) -> Spec:
     """Turn a parsed document into `model`; see `load_spec` for what it raises."""
     try:
         # JSON mode: strict about types, but a YAML list is a fine tuple.
-        return model.model_validate_json(json.dumps(document.value))
+        spec = model.model_validate_json(json.dumps(document.value))
     except ValidationError as fault:
-        details = [d for d in fault.errors(include_url=False) if not _echo(d, fault)]
-        raise SpecError.of([_problem(detail, document, model) for detail in details]) from fault
+        raise SpecError.of([*document.problems, *_problems(fault, document, model)]) from fault
+    if document.problems:
+        raise SpecError.of(document.problems)
+    return spec
 
 
-def _echo(detail: ErrorDetails, fault: ValidationError) -> bool:
+def _problems(
+    fault: ValidationError, document: Document, model: type[BaseModel]
+) -> Iterator[Problem]:
+    found = fault.errors(include_url=False)
+    places = {detail["loc"] for detail in found}
+    below = Counter(loc[:length] for loc in places for length in range(len(loc) + 1))
+    told = [detail for detail in found if not _echo(detail, places, below)]
+    for number, detail in enumerate(told):
+        yield _problem(detail, document, model if number < _MOST_HINTS else Closed)
+
+
+def _echo(detail: ErrorDetails, places: set[Key], below: Counter[Key]) -> bool:
     """Tell whether another problem says the same better.
 
     A list counts as too short only because its items are wrong; a block is no text where a
     union takes either, and what is wrong with the block is told beside it.
+
+    Args:
+        detail: The problem.
+        places: Where there are problems.
+        below: How many of those places are, or lie below, a location.
     """
     loc = around = detail["loc"]
     if loc[-1:] == ("str",) and isinstance(detail["input"], dict):
         around = loc[:-1]
     elif detail["type"] != "too_short":
         return False
-    others = {other["loc"] for other in fault.errors()} - {loc, around}
-    return any(other[: len(around)] == around for other in others)
+    return below[around] > len({loc, around} & places)
 
 
 def overridden(document: Document, assignments: tuple[str, ...]) -> Document:
@@ -97,7 +125,7 @@ def _scalar(text: str) -> object:
 
 def _problem(detail: ErrorDetails, document: Document, model: type[BaseModel]) -> Problem:
     key = _document_key(detail, document)
-    dotted = ".".join(str(part) for part in key) or "(the whole document)"
+    dotted = _short(".".join(str(part) for part in key)) or "(the whole document)"
     where = document.where(key)
     if detail["type"] == "extra_forbidden":
         known = _fields_at(model, key[:-1])
@@ -111,8 +139,13 @@ def _problem(detail: ErrorDetails, document: Document, model: type[BaseModel]) -
     if detail["type"] == "missing":
         return Problem(f"the key {dotted!r} is missing", where, "it has no default", "add it")
     message = detail["msg"].removeprefix("Value error, ")
-    shown = detail["input"] if not isinstance(detail["input"], (dict, list)) else "that block"
-    return Problem(f"{dotted}: {shown!r} is not allowed", where, message, "change the value")
+    value = detail["input"]
+    shown = "'that block'" if isinstance(value, (dict, list)) else _short(repr(value))
+    return Problem(f"{dotted}: {shown} is not allowed", where, _short(message), "change the value")
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..."
 
 
 def _document_key(detail: ErrorDetails, document: Document) -> Key:

@@ -22,7 +22,7 @@ def show_error(fault: GfmpError) -> None:
                 click.echo(wrapped(f"  {label} {text}", 7), err=True)
     hidden = len(fault.problems) - _MOST_SHOWN
     if hidden > 0:
-        click.echo(f"  ... and {hidden} more problems of this kind", err=True)
+        click.echo(f"  ... and {hidden:,} more", err=True)
 
 
 def show_bug(trace: str) -> None:
