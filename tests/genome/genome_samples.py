@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from gfmp.genome.blocks import Block
+from gfmp.genome.contigs import ContigEntry, ContigTable
 from gfmp.genome.corpus import Corpus
 from gfmp.genome.sources import IngestSettings, LocalFile, Source
 
@@ -49,6 +50,12 @@ def genbank_text(name: str, letters: str, length: int | None = None, unit: str =
         words = " ".join(letters[i : i + 60][j : j + 10] for j in range(0, 60, 10)).rstrip()
         lines.append(f"{i + 1:>9} {words.lower()}")
     return ("\n".join([*lines, "//"]) + "\n").encode()
+
+
+def part_of(staging: Path, source: int = 0) -> list[ContigEntry]:
+    """Read what one source wrote about its contigs, before the parts are joined."""
+    part = ContigTable(staging / "contigs" / f"{source:04d}.parquet")
+    return [entry for _, entry in part.entries()]
 
 
 def local(path: Path, species: str = "Testus one") -> Source:

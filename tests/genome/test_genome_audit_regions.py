@@ -98,8 +98,8 @@ def test_a_bed_for_more_contigs_than_there_are_is_fine_and_said(
     bed = file(tmp_path, "x.bed", "a\t0\t100", "b\t50\t250", "X\t1\t2", "b\t60\t90")
     rule = Selection("bed", files=(bed,))
     one, two = source(tmp_path, rule, "a"), source(tmp_path, rule, "b", "empty")
-    manifest = build(IngestSettings("s", sources=(one, two))).manifest
-    assert region_lines(manifest) == (
+    corpus = build(IngestSettings("s", sources=(one, two)))
+    assert region_lines(corpus) == (
         "Testus one t1: 300 of 1,200 bases (25.0%) in 2 intervals of x.bed",
         "passed over: intervals on 1 contigs that no source holds (X)",
     )
@@ -131,7 +131,7 @@ def test_an_empty_bed_and_a_min_bp_beyond_all_are_told(tmp_path: Path, build: Bu
 
 def test_a_corpus_taken_whole_has_nothing_to_say(tmp_path: Path, build: Build) -> None:
     whole = replace(source(tmp_path, Selection("soft_masked"), "c"), selection=None)
-    assert region_lines(build(IngestSettings("s", sources=(whole,))).manifest) == ()
+    assert region_lines(build(IngestSettings("s", sources=(whole,)))) == ()
 
 
 def test_rules_are_said_as_a_person_would() -> None:

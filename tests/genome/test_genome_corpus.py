@@ -50,7 +50,7 @@ def test_a_corpus_travels_to_workers(corpus: Corpus) -> None:
 
 def test_manifest_is_plain_json_and_comes_back_equal(corpus: Corpus) -> None:
     value = json.loads((corpus.path / "manifest.json").read_text())
-    assert value["format_version"] == 1
+    assert value["format_version"] == 2
     assert value["content_hash"] == corpus.fingerprint
     assert Manifest.read(corpus.path) == corpus.manifest
 
@@ -66,7 +66,9 @@ def test_what_is_no_corpus_is_missing(tmp_path: Path, corpus: Corpus) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"format_version": 2},
+        {"format_version": 3},
+        {"format_version": True},
+        {"contigs": []},
         {"name": 7},
         {"shards": "none"},
         {"shards": [{}]},
@@ -121,15 +123,15 @@ def test_a_broken_shard_is_named_when_the_corpus_is_opened(
 def test_strangers_are_all_listed_and_readmes_ignored(corpus: Corpus, tmp_path: Path) -> None:
     shards = corpus.path / "shards"
     (corpus.path / "README.md").write_text("mine")
-    (shards / ".tmp").write_text("left over")
     Corpus.open(corpus.path)
+    (shards / ".tmp").write_text("left over")
     shutil.copy(first_shard(corpus), shards / "extra.parquet")
     (shards / "sibling.parquet").symlink_to(first_shard(corpus))
     (corpus.path / "hostname").symlink_to("/etc/hostname")
     with pytest.raises(CorruptArtefactError) as caught:
         Corpus.open(corpus.path)
     names = {Path(p.where).name for p in caught.value.problems}
-    assert names == {"extra.parquet", "sibling.parquet", "hostname"}
+    assert names == {".tmp", "extra.parquet", "sibling.parquet", "hostname"}
 
 
 def test_a_shard_rewritten_by_another_tool_is_noticed(corpus: Corpus) -> None:

@@ -19,11 +19,11 @@ from hypothesis import strategies as st
 from gfmp.errors import CorruptArtefactError, DataError, SpecError
 from gfmp.genome.alphabet import AlphabetCounts, AlphabetPolicy
 from gfmp.genome.audit import audit_reports, audit_sources
+from gfmp.genome.contigs import ContigsEntry, ContigSums, ContigTable, join_contigs
 from gfmp.genome.corpus import Corpus
 from gfmp.genome.ingest import assemble_manifest, ingest_source
 from gfmp.genome.manifest import (
     Composition,
-    ContigEntry,
     Manifest,
     RowGroupEntry,
     ShardEntry,
@@ -50,7 +50,8 @@ SHARDS = st.builds(
         st.builds(RowGroupEntry, NUMBERS, NUMBERS, NUMBERS, NUMBERS), max_size=2
     ).map(tuple),
 )
-CONTIGS = st.builds(ContigEntry, NAMES, *[NUMBERS] * 7, NAMES, NAMES)
+CONTIGS = st.builds(ContigSums, *[NUMBERS] * 9)
+TABLE = st.builds(ContigsEntry, NAMES, NUMBERS, NUMBERS, NAMES)
 TOTALS = st.builds(
     SplitTotal,
     st.sampled_from(["train", "valid"]),
@@ -76,13 +77,14 @@ MANIFESTS = st.builds(
             NUMBERS,
             *[NAMES] * 5,
             st.builds(AlphabetCounts, *[NUMBERS] * 4),
-            st.lists(CONTIGS, max_size=2).map(tuple),
+            CONTIGS,
         ),
         max_size=2,
     ).map(tuple),
     shards=st.lists(SHARDS, max_size=2).map(tuple),
     totals=st.lists(TOTALS, max_size=3).map(tuple),
     content_hash=NAMES,
+    contigs=st.tuples(TABLE),
 )
 
 
@@ -317,7 +319,7 @@ def test_every_missed_region_is_reported_once(write_fasta: WriteFasta, tmp_path:
     plan = IngestSettings("s", sources=(source,))
     report = ingest_source(source, 0, plan, tmp_path)
     with pytest.raises(SpecError) as caught:
-        assemble_manifest(plan, [report])
+        assemble_manifest(plan, [report], tmp_path)
     assert [p.message.split()[1] for p in caught.value.problems] == [str(r) for r in bad]
     assert {p.where for p in caught.value.problems} == {str(path)}
 
@@ -328,8 +330,9 @@ def test_contigs_twice_are_all_reported(write_fasta: WriteFasta, tmp_path: Path)
     two = local(write_fasta("b.fa", *((f"c{i}", text) for i, text in enumerate(letters[:2]))))
     plan = IngestSettings("s", sources=(one, two))
     reports = [ingest_source(s, i, plan, tmp_path) for i, s in enumerate(plan.sources)]
+    contigs = ContigTable(tmp_path / join_contigs(tmp_path, 2).path)
     with pytest.raises(DataError) as caught:
-        audit_reports(plan.sources, reports)
+        audit_reports(plan.sources, reports, contigs)
     kinds = [p.message.split(" is also")[0] for p in caught.value.problems]
     assert kinds == [
         f"the {what} of contig 'c{i}'" for what in ("name", "sequence") for i in (0, 1)
@@ -341,15 +344,16 @@ def test_books_that_do_not_balance_are_caught(write_fasta: WriteFasta, tmp_path:
     source = local(write_fasta("a.fa", ("a", random_dna(900, 1))))
     plan = IngestSettings("s", sources=(source,))
     report = ingest_source(source, 0, plan, tmp_path)
-    contig = replace(report.source.contigs[0], train_bp=899)
+    contigs = ContigTable(tmp_path / join_contigs(tmp_path, 1).path)
+    sums = replace(report.source.contigs, train_bp=899)
     lies = (
         replace(report, totals=()),
         replace(report, shards=()),
-        replace(report, source=replace(report.source, contigs=(contig,))),
+        replace(report, source=replace(report.source, contigs=sums)),
     )
     for lie in lies:
         with pytest.raises(AssertionError, match=r"a\.fa: train shards hold"):
-            audit_reports(plan.sources, [lie])
+            audit_reports(plan.sources, [lie], contigs)
 
 
 def test_names_of_one_contig_may_differ_between_assemblies(

@@ -96,14 +96,14 @@ def test_the_spec_names_ten_species_and_pins_every_file(demo: IngestSettings) ->
 def test_one_real_file_is_ingested(installed: IngestSettings, tmp_path: Path) -> None:
     (mikatae,) = (s for s in installed.sources if s.species == "Saccharomyces mikatae")
     corpus = build_corpus(IngestSettings("one", sources=(mikatae,)), tmp_path / "c")
-    (contig,) = corpus.manifest.sources[0].contigs
+    ((_, contig),) = corpus.contigs()
     assert (contig.name, contig.length_bp, contig.train_bp) == ("NC_079256.1", 248_052, 248_052)
     assert corpus.manifest.alphabet.soft_masked == 29_702
     assert corpus.manifest.alphabet.upper == 218_350
 
 
 def test_the_split_numbers_are_the_documented_ones(demo_corpus: Corpus) -> None:
-    contigs = [c for source in demo_corpus.manifest.sources for c in source.contigs]
+    contigs = [contig for _, contig in demo_corpus.contigs()]
     assert sum(c.length_bp for c in contigs) == 29_591_255
     assert sum(c.train_bp for c in contigs) == 22_976_188
     assert sum(c.valid_bp for c in contigs) == 2_076_977

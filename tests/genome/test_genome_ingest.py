@@ -40,20 +40,19 @@ def test_every_base_is_read_back_where_it_belongs(corpus: Corpus) -> None:
     assert sum(map(len, valid.values())) == 2_000 == corpus.manifest.bases("valid")
     assert sum(map(len, train.values())) == 27_000 == corpus.manifest.bases("train")
     assert {contig for contig, _ in valid} == {"c1"}
-    entries = {c.name: c for s in corpus.manifest.sources for c in s.contigs}
+    entries = {contig.name: contig for _, contig in corpus.contigs()}
     assert (entries["c1"].valid_bp, entries["c2"].excluded_bp) == (2_000, 1_000)
 
 
 def test_totals_and_alphabet_are_counted(write_fasta: WriteFasta, build: Build) -> None:
     text = "ACGTacgt" * 20 + "RYN" + "N" * 60 + "G" * 90
-    manifest = build(
-        IngestSettings("s", sources=(local(write_fasta("a.fa", ("a", text))),))
-    ).manifest
+    corpus = build(IngestSettings("s", sources=(local(write_fasta("a.fa", ("a", text))),)))
+    manifest = corpus.manifest
     (total,) = manifest.totals
     assert (total.rows, total.contigs, total.bases) == (2, 1, 250)
     composition = total.composition
     assert (composition.a, composition.g, composition.n) == (40, 130, 0)
-    assert manifest.sources[0].contigs[0].gap_bp == 63, "R and Y became N before runs were judged"
+    assert manifest.sources[0].contigs.gap_bp == 63, "R and Y became N before runs were judged"
     assert (manifest.alphabet.upper, manifest.alphabet.soft_masked, manifest.alphabet.n) == (
         170,
         80,
@@ -252,6 +251,6 @@ def test_parquet_gives_rows_with_their_own_contigs(corpus: Corpus, build: Build)
         "Testus one", "p", "parquet", shards, exclude=(Region("train-0001-000.parquet:0"),)
     )
     again = build(IngestSettings("again", sources=(source,), piece_bp=500))
-    names = [c.name for c in again.manifest.sources[0].contigs]
+    names = [contig.name for _, contig in again.contigs()]
     assert len(names) == sum(shard.rows for shard in corpus.manifest.shards)
-    assert again.manifest.sources[0].contigs[-1].name.startswith("valid-0000-000.parquet:")
+    assert names[-1].startswith("valid-0000-000.parquet:")

@@ -13,6 +13,14 @@ from gfmp.errors import DataError
 from gfmp.genome.blocks import BLOCK_BYTES
 from gfmp.genome.parquet import Columns, read_parquet
 
+# Pages as they are in memory, with checksums; statistics would hold a second copy of the letters.
+PLAIN = {
+    "compression": "none",
+    "use_dictionary": False,
+    "write_statistics": False,
+    "write_page_checksum": True,
+}
+
 
 def write(path: Path, **columns: object) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -74,3 +82,33 @@ def test_bad_rows_are_named(
     path = write(tmp_path / "a.parquet", name=names, sequence=letters)
     with pytest.raises(DataError, match=message):
         list(read_parquet(path, Columns("sequence", "name")))
+
+
+def test_links_in_a_folder_are_refused_and_all_named(tmp_path: Path) -> None:
+    folder = tmp_path / "d"
+    first = write(folder / "a.parquet", sequence=["ACGT"])
+    outside = write(tmp_path / "elsewhere" / "b.parquet", sequence=["GGGG"])
+    (folder / "sibling.parquet").symlink_to(first.name)
+    (folder / "outside").symlink_to(outside.parent)
+    with pytest.raises(DataError, match="symbolic link") as caught:
+        list(read_parquet(folder, Columns("sequence")))
+    names = sorted(Path(p.where).name for p in caught.value.problems)
+    assert names == ["outside", "sibling.parquet"]
+    (tmp_path / "moved").symlink_to(folder)
+    (folder / "sibling.parquet").unlink()
+    (folder / "outside").unlink()
+    read = contigs(read_parquet(tmp_path / "moved", Columns("sequence")))
+    assert read == {"a.parquet:0": "ACGT"}, "a folder that a person names may be a link itself"
+
+
+def test_a_flipped_bit_in_a_page_with_a_checksum_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    table = pa.table({"sequence": [random_dna(4_000, 1)]})
+    pq.write_table(table, path, **PLAIN)
+    good = path.read_bytes()
+    place = good.index(random_dna(4_000, 1)[1000:1100].encode())
+    path.write_bytes(good[:place] + bytes([good[place] ^ 2]) + good[place + 1 :])
+    with pytest.raises(DataError, match="not readable Parquet"):
+        list(read_parquet(path, Columns("sequence")))
+    bare = pq.read_table(path)["sequence"][0].as_py()
+    assert bare != random_dna(4_000, 1), "the library alone hands out another sequence"

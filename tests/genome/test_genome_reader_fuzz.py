@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO
 
 import pytest
-from genome_samples import contigs, fasta_text, genbank_text, local, random_dna, stream
+from genome_samples import contigs, fasta_text, genbank_text, local, part_of, random_dna, stream
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -96,10 +96,11 @@ def test_any_file_is_ingested_as_dna_or_refused(
     except DataError as fault:
         assert all(p.where.startswith(str(path)) for p in fault.problems)
         return
-    assert report.source.contigs and all(c.name for c in report.source.contigs)
+    entries = part_of(folder)
+    assert entries and all(entry.name for entry in entries)
     counts = report.source.alphabet
     letters = counts.upper + counts.soft_masked + counts.n + counts.uracil + sum(counts.iupac)
-    assert letters == sum(c.length_bp for c in report.source.contigs)
+    assert letters == report.source.contigs.length_bp == sum(c.length_bp for c in entries)
 
 
 @pytest.mark.parametrize(("kind", "data"), [("fasta", FASTA), ("genbank", GENBANK)])
@@ -211,11 +212,13 @@ def test_the_books_balance_for_any_pattern_of_n(
     path.write_bytes(fasta_text([("a", text)]))
     policy = AlphabetPolicy(split_n_run_bp=10)
     plan = IngestSettings("s", policy, piece_bp=40, halo_bp=15, shortest_bp=5)
-    (contig,) = ingest_source(local(path), 0, plan, folder).source.contigs
+    ingest_source(local(path), 0, plan, folder)
+    (contig,) = part_of(folder)
     gaps = [g for g in "".join("N" if c == "n" else "." for c in text).split(".") if len(g) >= 10]
     assert contig.gap_bp == sum(map(len, gaps))
     assert contig.train_bp + contig.gap_bp + contig.short_bp == contig.length_bp == len(text)
     longer = replace(plan, policy=AlphabetPolicy(split_n_run_bp=10_000), shortest_bp=1)
-    (joined,) = ingest_source(local(path), 0, longer, folder).source.contigs
+    ingest_source(local(path), 0, longer, folder)
+    (joined,) = part_of(folder)
     assert (joined.train_bp, joined.gap_bp, joined.short_bp) == (len(text), 0, 0)
     assert joined.letters_sha256 == contig.letters_sha256

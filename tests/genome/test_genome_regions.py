@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from gfmp.errors import DataError, ExistsError, SpecError
 from gfmp.genome import inflate
 from gfmp.genome.alphabet import AlphabetPolicy
+from gfmp.genome.contigs import ContigEntry
 from gfmp.genome.corpus import Corpus
 from gfmp.genome.ingest import build_corpus
-from gfmp.genome.manifest import ContigEntry
 from gfmp.genome.regions import read_regions
 from gfmp.genome.sources import (
     IngestSettings,
@@ -76,7 +76,7 @@ def taken(found: Iterable[tuple[str, int, str]]) -> set[int]:
 
 
 def contig(corpus: Corpus) -> ContigEntry:
-    return corpus.manifest.sources[0].contigs[0]
+    return next(entry for _, entry in corpus.contigs())
 
 
 def test_features_are_united_and_keep_their_coordinates(tmp_path: Path, build: Build) -> None:

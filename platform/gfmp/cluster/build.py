@@ -55,7 +55,7 @@ class Builder:
             f"built corpus {target.settings.name}: {totals['train']:,} bases to train, "
             f"{totals['valid']:,} held out"
         )
-        for line in region_lines(corpus.manifest):
+        for line in region_lines(corpus):
             self.say(f"  {line}")
         return corpus
 

@@ -102,13 +102,18 @@ class Translated:
 
     Attributes:
         bases: The translated letters, one byte per base.
-        counts: Classes of the letters before translation.
+        histogram: How often each byte stood there before translation; shape (256,).
         refused: Index of the first letter the policy refuses; `len(bases)` when all are fine.
     """
 
     bases: bytes
-    counts: AlphabetCounts
+    histogram: NDArray[np.int64]
     refused: int
+
+    @property
+    def counts(self) -> AlphabetCounts:
+        """Classes of the letters before translation."""
+        return AlphabetCounts.of_histogram(self.histogram)
 
 
 def translate(block: bytes, policy: AlphabetPolicy) -> Translated:
@@ -118,9 +123,7 @@ def translate(block: bytes, policy: AlphabetPolicy) -> Translated:
     refused = len(block)
     if histogram[~allowed].any():
         refused = int(np.argmin(allowed[np.frombuffer(block, np.uint8)]))
-    return Translated(
-        block.translate(_table(policy)), AlphabetCounts.of_histogram(histogram), refused
-    )
+    return Translated(block.translate(_table(policy)), histogram, refused)
 
 
 def byte_histogram(block: bytes | memoryview) -> NDArray[np.int64]:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from gfmp.errors import DataError, Problem, SpecError
+from gfmp.genome.contigs import ContigTable, repeated
 from gfmp.genome.manifest import SourceEntry
 from gfmp.genome.reports import SourceReport
 from gfmp.genome.sources import Source
 from gfmp.genome.splits import Region
+
+_SHOWN_NAMES = 20
 
 
 def audit_sources(sources: Sequence[Source]) -> None:
@@ -24,8 +30,10 @@ def audit_sources(sources: Sequence[Source]) -> None:
         raise SpecError.of(problems)
 
 
-def audit_reports(sources: Sequence[Source], reports: Sequence[SourceReport]) -> None:
-    """Check the reports of all sources, given in the order of `sources`.
+def audit_reports(
+    sources: Sequence[Source], reports: Sequence[SourceReport], contigs: ContigTable
+) -> None:
+    """Check the reports of all sources, given in the order of `sources`, and their contigs.
 
     Raises:
         SpecError: a region names a contig that no file of its assembly holds, or reaches
@@ -36,12 +44,12 @@ def audit_reports(sources: Sequence[Source], reports: Sequence[SourceReport]) ->
     entries = [report.source for report in reports]
     for report in reports:
         _check_sums(report)
-    regions = _regions_that_miss(sources, entries)
+    regions = _regions_that_miss(sources, contigs)
     if regions:
         raise SpecError.of(regions)
-    twice = [*_names_twice(entries), *_letters_twice(entries), *_nothing_to_train(entries)]
-    if twice:
-        raise DataError.of(twice)
+    twice = [*_names_twice(entries, contigs), *_letters_twice(entries, contigs)]
+    if wrong := [*twice, *_nothing_to_train(entries)]:
+        raise DataError.of(wrong)
 
 
 def _no_sources(sources: Sequence[Source]) -> list[Problem]:
@@ -51,7 +59,7 @@ def _no_sources(sources: Sequence[Source]) -> list[Problem]:
 
 
 def _files_twice(sources: Sequence[Source]) -> list[Problem]:
-    places = [source.origin for source in sources]
+    places = Counter(source.origin for source in sources)
     return [
         Problem(
             "this file is named by two sources",
@@ -59,7 +67,7 @@ def _files_twice(sources: Sequence[Source]) -> list[Problem]:
             why="its bases would count twice",
             fix="remove one of the sources",
         )
-        for place in sorted({p for p in places if places.count(p) > 1})
+        for place in sorted(place for place, times in places.items() if times > 1)
     ]
 
 
@@ -88,27 +96,46 @@ def _half_held_out(
     )
 
 
-def _regions_that_miss(sources: Sequence[Source], entries: Sequence[SourceEntry]) -> list[Problem]:
-    lengths: defaultdict[tuple[str, str], dict[str, int]] = defaultdict(dict)
-    for entry in entries:
-        lengths[entry.species, entry.assembly] |= {c.name: c.length_bp for c in entry.contigs}
+def _regions_that_miss(sources: Sequence[Source], contigs: ContigTable) -> list[Problem]:
     regions = {(_assembly(s), r): s for s in sources for r in (*s.valid, *s.exclude)}
-    return [
-        Problem(
-            f"region {region} {complaint}",
-            where=source.origin,
-            why="valid and exclude regions must lie on contigs of the assembly",
-            fix="correct the contig name or the coordinates (0-based, half-open)",
-        )
-        for (assembly, region), source in regions.items()
-        if (complaint := _complaint(region, lengths[assembly]))
-    ]
+    if not regions:
+        return []
+    members: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
+    for index, source in enumerate(sources):
+        members[_assembly(source)].append(index)
+    lengths = _lengths(contigs, {region.contig for _, region in regions})
+    problems = []
+    for (assembly, region), source in regions.items():
+        found = [
+            lengths[i, region.contig] for i in members[assembly] if (i, region.contig) in lengths
+        ]
+        complaint = _beyond(region, found[-1]) if found else _names(contigs, members[assembly])
+        if complaint:
+            problems.append(
+                Problem(
+                    f"region {region} {complaint}",
+                    where=source.origin,
+                    why="valid and exclude regions must lie on contigs of the assembly",
+                    fix="correct the contig name or the coordinates (0-based, half-open)",
+                )
+            )
+    return problems
 
 
-def _complaint(region: Region, lengths: dict[str, int]) -> str:
-    if region.contig not in lengths:
-        return f"names no contig of its assembly, which has {', '.join(sorted(lengths)[:20])}"
-    length = lengths[region.contig]
+def _lengths(contigs: ContigTable, wanted: Collection[str]) -> dict[tuple[int, str], int]:
+    """Return the lengths of the contigs with these names, by source and name."""
+    table = contigs.columns("source", "name", "length_bp")
+    mine = pc.is_in(table.column("name"), value_set=pa.array(sorted(wanted), pa.string()))
+    rows = table.filter(mine).to_pylist()
+    return {(row["source"], row["name"]): row["length_bp"] for row in rows}
+
+
+def _names(contigs: ContigTable, sources: Sequence[int]) -> str:
+    names = sorted(contigs.names(sources))[:_SHOWN_NAMES]
+    return f"names no contig of its assembly, which has {', '.join(names)}"
+
+
+def _beyond(region: Region, length: int) -> str:
     beyond = region.start >= length or (region.end is not None and region.end > length)
     return f"reaches beyond the contig's end at {length}" if beyond else ""
 
@@ -118,7 +145,7 @@ def _check_sums(report: SourceReport) -> None:
     for split in ("train", "valid"):
         shards = [shard for shard in report.shards if shard.split == split]
         bases = sum(group.bases for shard in shards for group in shard.row_groups)
-        by_contig = sum(vars(c)[f"{split}_bp"] for c in report.source.contigs)
+        by_contig = vars(report.source.contigs)[f"{split}_bp"]
         total = totals[split].bases if split in totals else 0
         assert bases == by_contig == total, (
             f"{report.source.origin}: {split} shards hold {bases} bases, contigs {by_contig},"
@@ -126,40 +153,47 @@ def _check_sums(report: SourceReport) -> None:
         )
 
 
-def _names_twice(entries: Iterable[SourceEntry]) -> list[Problem]:
-    seen: dict[tuple[str, str, str], SourceEntry] = {}
+def _names_twice(entries: Sequence[SourceEntry], contigs: ContigTable) -> list[Problem]:
+    # Within a file every name is new already.
+    numbers: dict[tuple[str, str], int] = {}
+    owners = [numbers.setdefault((e.species, e.assembly), len(numbers)) for e in entries]
+    if len(numbers) == len(entries):
+        return []
+    table = contigs.columns("source", "name")
+    owner = pa.array(owners, pa.int32()).take(table.column("source").combine_chunks())
+    return _twice("name", repeated(table.append_column("owner", owner), "owner", "name"), entries)
+
+
+def _letters_twice(entries: Sequence[SourceEntry], contigs: ContigTable) -> list[Problem]:
+    if len(entries) == 1:
+        return []
+    table = contigs.columns("source", "name", "num_pieces", "letters_sha256")
+    table = table.filter(pc.greater(table.column("num_pieces"), 0))
+    return _twice("sequence", repeated(table, "letters_sha256"), entries)
+
+
+def _twice(what: str, rows: pa.Table, entries: Sequence[SourceEntry]) -> list[Problem]:
+    """Return a problem for each of `rows` whose name or sequence an earlier source holds."""
+    first: dict[object, int] = {}
     problems = []
-    for entry in entries:
-        for contig in entry.contigs:
-            key = (entry.species, entry.assembly, contig.name)
-            if key in seen:
-                problems.append(_twice("name", contig.name, seen[key], entry))
-            seen[key] = entry
+    for row in rows.to_pylist():
+        key = row["letters_sha256"] if what == "sequence" else (row["owner"], row["name"])
+        before = first.setdefault(key, row["source"])
+        if before == row["source"]:
+            continue
+        problems.append(
+            Problem(
+                f"the {what} of contig {row['name']!r} is also in {entries[before].origin}",
+                where=entries[row["source"]].origin,
+                why="the same bases would be trained on twice, or trained on and tested on",
+                fix="remove one of the two sources, or exclude the contig in one of them",
+            )
+        )
     return problems
-
-
-def _letters_twice(entries: Iterable[SourceEntry]) -> list[Problem]:
-    seen: dict[str, SourceEntry] = {}
-    problems = []
-    for entry in entries:
-        for contig in entry.contigs:
-            first = seen.setdefault(contig.letters_sha256, entry) if contig.num_pieces else entry
-            if first.index != entry.index:
-                problems.append(_twice("sequence", contig.name, first, entry))
-    return problems
-
-
-def _twice(what: str, contig: str, first: SourceEntry, second: SourceEntry) -> Problem:
-    return Problem(
-        f"the {what} of contig {contig!r} is also in {first.origin}",
-        where=second.origin,
-        why="the same bases would be trained on twice, or trained on and tested on",
-        fix="remove one of the two sources, or exclude the contig in one of them",
-    )
 
 
 def _nothing_to_train(entries: Sequence[SourceEntry]) -> list[Problem]:
-    if any(contig.train_bp for entry in entries for contig in entry.contigs):
+    if any(entry.contigs.train_bp for entry in entries):
         return []
     return [
         Problem(

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from gfmp.errors import DataError, Problem, SpecError
+from gfmp.genome.contigs import ContigTable
 from gfmp.genome.manifest import RegionsEntry, SourceEntry
 from gfmp.genome.selection import Selection
 from gfmp.genome.sources import Source
@@ -15,14 +16,16 @@ from gfmp.storage.documents import did_you_mean
 _MOST_NAMES = 12
 
 
-def audit_regions(sources: Sequence[Source], entries: Sequence[SourceEntry]) -> None:
+def audit_regions(
+    sources: Sequence[Source], entries: Sequence[SourceEntry], contigs: ContigTable
+) -> None:
     """Check what the selections found, given entries in the order of `sources`.
 
     Raises:
         SpecError: a type of feature is in no annotation, or a BED means two assemblies.
         DataError: an assembly has no interval, because of its contig names or for want of any.
     """
-    assemblies = _assemblies(sources, entries)
+    assemblies = _assemblies(sources, entries, contigs)
     if wrong := [*_unknown_types(assemblies), *_ambiguous(assemblies)]:
         raise SpecError.of(wrong)
     if empty := [problem for one in assemblies for problem in _nothing(one)]:
@@ -36,11 +39,12 @@ class _Assembly:
     name: str
     selection: Selection
     entries: tuple[SourceEntry, ...]
+    table: ContigTable
 
     @property
     def contigs(self) -> list[str]:
         """Names of all its contigs."""
-        return [contig.name for entry in self.entries for contig in entry.contigs]
+        return self.table.names([entry.index for entry in self.entries])
 
     @property
     def regions(self) -> list[RegionsEntry]:
@@ -63,12 +67,14 @@ class _Assembly:
         return next((name for r in self.regions for name in r.files), self.entries[0].origin)
 
 
-def _assemblies(sources: Sequence[Source], entries: Sequence[SourceEntry]) -> list[_Assembly]:
+def _assemblies(
+    sources: Sequence[Source], entries: Sequence[SourceEntry], contigs: ContigTable
+) -> list[_Assembly]:
     grouped: defaultdict[tuple[str, Selection], list[SourceEntry]] = defaultdict(list)
     for source, entry in zip(sources, entries, strict=True):
         if source.selection:
             grouped[f"{source.species} {source.assembly}", source.selection].append(entry)
-    return [_Assembly(name, how, tuple(group)) for (name, how), group in grouped.items()]
+    return [_Assembly(name, how, tuple(g), contigs) for (name, how), g in grouped.items()]
 
 
 def _unknown_types(assemblies: Sequence[_Assembly]) -> list[Problem]:

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gfmp.errors import CorruptArtefactError, Problem
-from gfmp.genome.manifest import Manifest, ShardEntry
+from gfmp.genome.contigs import ContigEntry, ContigTable
+from gfmp.genome.manifest import MANIFEST_NAME, Manifest, ShardEntry, listed_contigs
 from gfmp.genome.shards import Row, footer_crc32, read_rows, rows_crc32
 from gfmp.genome.splits import Split
 from gfmp.storage.hashes import sha256_file
 
-SHARDS_FOLDER = "shards"
 _WHY = "a published corpus never changes, so something else touched it"
 _FIX = "restore the corpus from a copy, or remove its folder and build it again"
 
@@ -80,7 +80,11 @@ class Corpus:
                 does not belong is there; lists them all.
         """
         manifest = Manifest.read(path)
-        problems = [*_strangers(path, manifest), *_broken_shards(path, manifest)]
+        problems = [
+            *_strangers(path, manifest),
+            *_broken_shards(path, manifest),
+            *_broken_contigs(path, manifest),
+        ]
         if problems:
             raise CorruptArtefactError.of(problems)
         return cls(path, manifest)
@@ -91,18 +95,32 @@ class Corpus:
         return self.manifest.content_hash
 
     def verify(self) -> None:
-        """Compare the sha256 of every shard with the manifest.
+        """Compare the sha256 of every shard, and of the contigs, with the manifest.
 
         Raises:
-            CorruptArtefactError: lists every shard that differs.
+            CorruptArtefactError: lists every file that differs.
         """
         problems = [
-            _problem(self.path / shard.path, f"sha256 is {found}, expected {shard.sha256}")
-            for shard in self.manifest.shards
-            if (found := sha256_file(self.path / shard.path)) != shard.sha256
+            _problem(self.path / path, f"sha256 is {found}, expected {sha256}")
+            for path, sha256 in _files(self.manifest).items()
+            if (found := sha256_file(self.path / path)) != sha256
         ]
         if problems:
             raise CorruptArtefactError.of(problems)
+
+    def contigs(self) -> Iterator[tuple[int, ContigEntry]]:
+        """Yield source index and entry of every contig, in the order of the sources.
+
+        Raises:
+            CorruptArtefactError: the table of the contigs is not as it was written.
+        """
+        if not self.manifest.contigs:
+            return listed_contigs(self.path)
+        (entry,) = self.manifest.contigs
+        if sha256_file(self.path / entry.path) != entry.sha256:
+            problem = _problem(self.path / entry.path, "its content differs from its checksum")
+            raise CorruptArtefactError.of([problem])
+        return ContigTable(self.path / entry.path).entries()
 
     def row_groups(self, split: Split) -> tuple[RowGroup, ...]:
         """List the row groups of `split` in canonical (manifest) order."""
@@ -151,15 +169,31 @@ class Corpus:
         )
 
 
+def _files(manifest: Manifest) -> dict[str, str]:
+    """Return path and sha256 of every file that a manifest names."""
+    shards = {shard.path: shard.sha256 for shard in manifest.shards}
+    return shards | {entry.path: entry.sha256 for entry in manifest.contigs}
+
+
 def _strangers(path: Path, manifest: Manifest) -> Iterator[Problem]:
-    """Find symlinks and Parquet files the manifest does not name; other files are ignored."""
-    known = {shard.path for shard in manifest.shards}
+    """Find symlinks and files the manifest does not name; a README may lie anywhere."""
+    known = {*_files(manifest), MANIFEST_NAME}
     for entry in sorted(path.rglob("*")):
-        name = entry.relative_to(path).as_posix()
         if entry.is_symlink():
             yield _problem(entry, "a symbolic link does not belong in a corpus")
-        elif name.endswith(".parquet") and name not in known:
-            yield _problem(entry, "this shard is not in the manifest")
+        elif entry.is_dir() or entry.name.upper().startswith("README"):
+            continue
+        elif entry.relative_to(path).as_posix() not in known:
+            yield _problem(entry, "this file is not in the manifest")
+
+
+def _broken_contigs(path: Path, manifest: Manifest) -> Iterator[Problem]:
+    for entry in manifest.contigs:
+        file = path / entry.path
+        size = file.stat().st_size if file.is_file() else -1
+        if size != entry.bytes:
+            found = f"{size:,} bytes" if size >= 0 else "no such file"
+            yield _problem(file, f"the table of contigs: {found}, expected {entry.bytes:,} bytes")
 
 
 def _broken_shards(path: Path, manifest: Manifest) -> Iterator[Problem]:

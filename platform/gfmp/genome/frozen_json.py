@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import typing
 from collections.abc import Sequence
 from typing import Any, TypeVar, cast
@@ -42,7 +43,7 @@ def from_json(cls: type[T], value: object, where: str = "") -> T:
     """
     if not isinstance(value, dict):
         raise ValueError(f"{where or 'the document'} is not an object")
-    hints = typing.get_type_hints(cls)
+    hints = _hints(cast(Any, cls))
     fields = dataclasses.fields(cast(Any, cls))
     required = {f.name for f in fields if not f.metadata.get("optional")}
     names = {f.name for f in fields} & (required | set(value))
@@ -50,6 +51,11 @@ def from_json(cls: type[T], value: object, where: str = "") -> T:
         odd = sorted(names ^ set(value))
         raise ValueError(f"{where or 'the document'} misses or does not know {', '.join(odd)}")
     return cls(**{n: _checked(hints[n], value[n], f"{where}/{n}") for n in sorted(names)})
+
+
+@functools.cache
+def _hints(cls: Any) -> dict[str, object]:  # noqa: ANN401 - a class, which is hashable
+    return typing.get_type_hints(cls)
 
 
 def _checked(kind: object, value: object, where: str) -> object:

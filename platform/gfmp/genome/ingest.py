@@ -13,12 +13,13 @@ from pathlib import Path
 from gfmp.errors import ExistsError
 from gfmp.genome.audit import audit_reports, audit_sources
 from gfmp.genome.audit_regions import audit_regions
-from gfmp.genome.corpus import SHARDS_FOLDER, Corpus
+from gfmp.genome.contigs import ContigTable, join_contigs
+from gfmp.genome.corpus import Corpus
 from gfmp.genome.locations import Location, describe, digest
 from gfmp.genome.manifest import Manifest, SourceEntry, add_totals, content_hash
 from gfmp.genome.regions import read_regions
 from gfmp.genome.reports import SourceReport
-from gfmp.genome.source_book import SourceBook
+from gfmp.genome.source_book import SHARDS_FOLDER, SourceBook
 from gfmp.genome.sources import IngestSettings, Source, open_source, source_digest
 from gfmp.storage.atomic import remove_abandoned, staged_directory, storage_faults
 from gfmp.storage.locks import exclusive
@@ -50,10 +51,10 @@ def ingest_source(source: Source, index: int, plan: IngestSettings, staging: Pat
     with storage_faults(folder):
         folder.mkdir(parents=True, exist_ok=True)
     regions = read_regions(source)
-    book = SourceBook(source, index, plan, folder, regions)
+    book = SourceBook(source, index, plan, staging, regions)
     for block in open_source(source):
         book.add(block)
-    shards, totals = book.end()
+    booked = book.end()
     entry = SourceEntry(
         index=index,
         species=source.species,
@@ -61,15 +62,22 @@ def ingest_source(source: Source, index: int, plan: IngestSettings, staging: Pat
         strain_group=source.strain_group,
         origin=source.origin,
         sha256=sha256,
-        alphabet=book.alphabet,
-        contigs=tuple(book.contigs),
+        alphabet=booked.alphabet,
+        contigs=booked.contigs,
         regions=regions.entry,
     )
-    return SourceReport(entry, shards, totals)
+    return SourceReport(entry, booked.shards, booked.totals)
 
 
-def assemble_manifest(settings: IngestSettings, reports: Iterable[SourceReport]) -> Manifest:
-    """Join the reports of all sources, which may come in any order.
+def assemble_manifest(
+    settings: IngestSettings, reports: Iterable[SourceReport], staging: Path
+) -> Manifest:
+    """Join the reports of all sources, which may come in any order, and their contigs.
+
+    Args:
+        settings: What is built.
+        reports: One per source.
+        staging: Folder with what the sources wrote; it gets the table of all contigs.
 
     Raises:
         SpecError: a region misses its contig.
@@ -78,17 +86,21 @@ def assemble_manifest(settings: IngestSettings, reports: Iterable[SourceReport])
     ordered = sorted(reports, key=lambda report: report.source.index)
     found = [report.source.index for report in ordered]
     assert found == list(range(len(settings.sources))), f"reports of sources {found} came back"
-    audit_regions(settings.sources, [report.source for report in ordered])
-    audit_reports(settings.sources, ordered)
+    joined = join_contigs(staging, len(ordered))
+    contigs = ContigTable(staging / joined.path)
+    sources = tuple(report.source for report in ordered)
+    audit_regions(settings.sources, sources, contigs)
+    audit_reports(settings.sources, ordered, contigs)
     shards = [shard for report in ordered for shard in report.shards]
     return Manifest(
         name=settings.name,
         spec_fingerprint=settings.fingerprint,
         policy=settings.policy,
-        sources=tuple(report.source for report in ordered),
+        sources=sources,
         shards=tuple(sorted(shards, key=lambda s: (s.split, s.source, s.path))),
         totals=add_totals(total for report in ordered for total in report.totals),
-        content_hash=content_hash(report.source for report in ordered),
+        content_hash=content_hash(sources, contigs),
+        contigs=(joined,),
     )
 
 
@@ -121,7 +133,7 @@ def build_corpus(
             job = functools.partial(_ingest_job, settings, staging)
             jobs = [(source, index) for index, source in enumerate(settings.sources)]
             reports = list(run(job, jobs))
-            assemble_manifest(settings, reports).write(staging)
+            assemble_manifest(settings, reports, staging).write(staging)
     return Corpus.open(destination)
 
 

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import json
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from gfmp.errors import CorruptArtefactError, MissingInputError, SpecError
 from gfmp.genome.alphabet import AlphabetCounts, AlphabetPolicy
+from gfmp.genome.contigs import ContigEntry, ContigsEntry, ContigSums, ContigTable
 from gfmp.genome.frozen_json import OPTIONAL, from_json, to_json
 from gfmp.genome.splits import Split
 from gfmp.storage.atomic import read_json, write_json
-from gfmp.storage.hashes import fingerprint
+from gfmp.storage.hashes import canonical_json
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+# Version 1 listed every contig in the manifest itself.
+LISTED_VERSION = 1
 MANIFEST_NAME = "manifest.json"
+_BATCH_ROWS = 65_536
 
 
 @dataclass(frozen=True)
@@ -30,37 +41,6 @@ class Composition:
 
     def __add__(self, other: Composition) -> Composition:
         return Composition(*(x + vars(other)[name] for name, x in vars(self).items()))
-
-
-@dataclass(frozen=True)
-class ContigEntry:
-    """Where the bases of one contig went: its `_bp` parts add up to `length_bp`.
-
-    Attributes:
-        name: Record name in the source file.
-        length_bp: Letters in the file.
-        train_bp: Bases in cores of the train split.
-        valid_bp: Bases in cores of the valid split.
-        excluded_bp: Bases in excluded regions.
-        gap_bp: N in runs long enough to end a piece.
-        short_bp: Bases in pieces that were too short to keep.
-        num_pieces: Rows it gave.
-        letters_sha256: Digest of all its letters in upper case.
-        pieces_sha256: Digest of its piece records, in order.
-        outside_bp: Bases outside the regions that the source is restricted to.
-    """
-
-    name: str
-    length_bp: int
-    train_bp: int
-    valid_bp: int
-    excluded_bp: int
-    gap_bp: int
-    short_bp: int
-    num_pieces: int
-    letters_sha256: str
-    pieces_sha256: str
-    outside_bp: int = field(default=0, metadata=OPTIONAL)
 
 
 @dataclass(frozen=True)
@@ -90,7 +70,7 @@ class RegionsEntry:
 
 @dataclass(frozen=True)
 class SourceEntry:
-    """One source file: its identity, the classes of its letters, its contigs in file order.
+    """One source file: its identity, the classes of its letters, the sums of its contigs.
 
     `regions` holds one entry when the source is restricted to intervals, else none.
     """
@@ -102,7 +82,7 @@ class SourceEntry:
     origin: str
     sha256: str
     alphabet: AlphabetCounts
-    contigs: tuple[ContigEntry, ...]
+    contigs: ContigSums
     regions: tuple[RegionsEntry, ...] = field(default=(), metadata=OPTIONAL)
 
 
@@ -173,6 +153,7 @@ class Manifest:
         shards: Canonical order: split, source, part.
         totals: One per split that holds rows.
         content_hash: Digest of the pieces; independent of shards, blocks, workers and order.
+        contigs: The table of the contigs; none in a manifest of version 1, which lists them.
         format_version: Of this file.
     """
 
@@ -183,6 +164,7 @@ class Manifest:
     shards: tuple[ShardEntry, ...]
     totals: tuple[SplitTotal, ...]
     content_hash: str
+    contigs: tuple[ContigsEntry, ...] = field(default=(), metadata=OPTIONAL)
     format_version: int = FORMAT_VERSION
 
     @property
@@ -204,51 +186,114 @@ class Manifest:
 
         Raises:
             MissingInputError: there is none.
-            CorruptArtefactError: it is not a manifest of this format version.
+            CorruptArtefactError: it is not a manifest of a known format version.
         """
-        path = folder / MANIFEST_NAME
-        try:
-            value = read_json(path)
-        except (FileNotFoundError, NotADirectoryError) as fault:
-            raise MissingInputError(
-                "there is no corpus here",
-                where=str(path),
-                why="a corpus is complete when its manifest exists",
-                fix="build it with `gfmp corpus build`, or correct the path",
-            ) from fault
-        try:
+        value = _read_value(folder)
+        with _faults(folder):
             check_version(value)
+            if value["format_version"] == LISTED_VERSION:
+                value = _added_up(value)
             return from_json(cls, value)
-        except (ValueError, SpecError) as fault:
-            raise CorruptArtefactError(
-                f"not a corpus manifest: {fault}",
-                where=str(path),
-                why=f"this gfmp reads manifests of format version {FORMAT_VERSION}",
-                fix="build the corpus again with this gfmp",
-            ) from fault
+
+
+def listed_contigs(folder: Path) -> Iterator[tuple[int, ContigEntry]]:
+    """Yield source index and entry of every contig that a manifest of version 1 lists.
+
+    Raises:
+        CorruptArtefactError: it is not such a manifest.
+    """
+    value: Any = _read_value(folder)
+    with _faults(folder):
+        for source in value["sources"]:
+            for contig in source["contigs"]:
+                yield source["index"], from_json(ContigEntry, contig)
+
+
+def _read_value(folder: Path) -> dict[str, object]:
+    path = folder / MANIFEST_NAME
+    try:
+        return read_json(path)
+    except (FileNotFoundError, NotADirectoryError) as fault:
+        raise MissingInputError(
+            "there is no corpus here",
+            where=str(path),
+            why="a corpus is complete when its manifest exists",
+            fix="build it with `gfmp submit` of a job of kind corpus, or correct the path",
+        ) from fault
+
+
+@contextlib.contextmanager
+def _faults(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, SpecError) as fault:
+        raise CorruptArtefactError(
+            f"not a corpus manifest: {fault}",
+            where=str(folder / MANIFEST_NAME),
+            why=f"this gfmp reads manifests of format versions {LISTED_VERSION} to "
+            f"{FORMAT_VERSION}",
+            fix="build the corpus again with this gfmp",
+        ) from fault
+
+
+def _added_up(value: Any) -> dict[str, object]:  # noqa: ANN401 - parsed JSON of any shape
+    """Return a manifest of version 1 with the sums of its contigs in their place."""
+    sources = []
+    for number, source in enumerate(value["sources"]):
+        where = f"/sources/{number}/contigs"
+        entries = [
+            from_json(ContigEntry, contig, f"{where}/{i}")
+            for i, contig in enumerate(source["contigs"])
+        ]
+        sources.append({**source, "contigs": to_json(ContigSums.of(entries))})
+    return {**value, "sources": sources}
 
 
 def check_version(value: dict[str, object]) -> None:
-    """Check the format version.
+    """Check the format version, and that contigs are where this version has them.
 
     Raises:
-        ValueError: the version is missing or another one.
+        ValueError: the version is missing or another one, or no table of contigs is named.
     """
     found = value.get("format_version")
-    if found != FORMAT_VERSION:
+    if type(found) is not int or not LISTED_VERSION <= found <= FORMAT_VERSION:
         raise ValueError(f"format_version is {found!r}")
+    if found != LISTED_VERSION and not value.get("contigs"):
+        raise ValueError("it names no table of contigs")
 
 
-def content_hash(sources: Iterable[SourceEntry]) -> str:
-    """Digest the pieces of all contigs, whatever the order of sources and contigs."""
-    return fingerprint(
-        sorted(
-            [source.species, source.assembly, contig.name, contig.pieces_sha256]
-            for source in sources
-            for contig in source.contigs
-            if contig.num_pieces
+def content_hash(sources: Sequence[SourceEntry], contigs: ContigTable) -> str:
+    """Digest the pieces of all contigs, whatever the order of sources and contigs.
+
+    It is the fingerprint of the sorted list of [species, assembly, contig, digest of its
+    pieces], taken line by line, because the list of millions of contigs is better never made.
+    """
+    running = hashlib.sha256(b"[")
+    separator = b""
+    for line in _content_lines(sources, contigs):
+        running.update(separator + line)
+        separator = b","
+    running.update(b"]")
+    return running.hexdigest()
+
+
+def _content_lines(sources: Sequence[SourceEntry], contigs: ContigTable) -> Iterator[bytes]:
+    assemblies: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
+    for source in sources:
+        assemblies[source.species, source.assembly].append(source.index)
+    table = contigs.columns("source", "name", "num_pieces", "pieces_sha256")
+    table = table.filter(pc.greater(table.column("num_pieces"), 0))
+    for (species, assembly), indices in sorted(assemblies.items()):
+        mine = pc.is_in(table.column("source"), value_set=pa.array(indices, pa.int32()))
+        # Arrow orders text by its UTF-8 bytes, which is the order of its code points.
+        ordered = table.filter(mine).sort_by(
+            [("name", "ascending"), ("pieces_sha256", "ascending")]
         )
-    )
+        head = canonical_json([species, assembly])[:-1]
+        for batch in ordered.select(["name", "pieces_sha256"]).to_batches(_BATCH_ROWS):
+            names, digests = (column.to_pylist() for column in batch.columns)
+            for name, pieces in zip(names, digests, strict=True):
+                yield f'{head},{json.dumps(name)},"{pieces.hex()}"]'.encode("ascii")
 
 
 def add_totals(totals: Iterable[SplitTotal]) -> tuple[SplitTotal, ...]:

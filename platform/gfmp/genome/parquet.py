@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from gfmp.errors import DataError
+from gfmp.errors import DataError, Problem
 from gfmp.genome.blocks import BLOCK_BYTES, Block
 from gfmp.genome.record_names import RecordNames
 
@@ -34,12 +34,10 @@ def read_parquet(path: Path, columns: Columns) -> Iterator[Block]:
 
     Raises:
         DataError: a file is not Parquet or damaged, lacks a column, or holds an empty cell or
-            a name twice.
+            a name twice; a symbolic link lies in the folder.
     """
     is_folder = path.is_dir()
-    files = sorted(path.rglob("*.parquet")) if is_folder else [path]
-    if not files:
-        raise _fault("the folder holds no *.parquet file", str(path), "a data set has files")
+    files = _files(path) if is_folder else [path]
     names = RecordNames(str(path))
     for file in files:
         label = file.relative_to(path).as_posix() if is_folder else file.name
@@ -53,8 +51,28 @@ def read_parquet(path: Path, columns: Columns) -> Iterator[Block]:
             ) from fault
 
 
+def _files(folder: Path) -> list[Path]:
+    """List the Parquet files of a folder; a link in it could give rows twice, or rows of others."""
+    if links := [p for p in sorted(folder.rglob("*")) if p.is_symlink()]:
+        raise DataError.of([_link(link) for link in links])
+    files = sorted(folder.rglob("*.parquet"))
+    if not files:
+        raise _fault("the folder holds no *.parquet file", str(folder), "a data set has files")
+    return files
+
+
+def _link(link: Path) -> Problem:
+    return Problem(
+        f"a symbolic link to {link.readlink()} lies in a folder that is a source",
+        where=str(link),
+        why="its rows would count twice, or come from outside the folder",
+        fix="remove the link, or name the file itself as a source of its own",
+    )
+
+
 def _read_file(file: Path, label: str, columns: Columns, names: RecordNames) -> Iterator[Block]:
-    opened = pq.ParquetFile(file)
+    # Pages are checked where the writer of the file gave them checksums.
+    opened = pq.ParquetFile(file, page_checksum_verification=True)
     wanted = [columns.sequence, *([columns.contig] if columns.contig else [])]
     for column in wanted:
         _check_column(opened.schema_arrow, column, str(file))

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from gfmp.genome.manifest import Manifest, SourceEntry
+from gfmp.genome.corpus import Corpus
+from gfmp.genome.manifest import SourceEntry
 
 _MOST_NAMES = 8
 
 
-def region_lines(manifest: Manifest) -> tuple[str, ...]:
+def region_lines(corpus: Corpus) -> tuple[str, ...]:
     """Return one line per restricted assembly, then one on intervals whose contig is nowhere.
 
     A corpus taken whole gives none.
     """
     grouped: defaultdict[str, list[SourceEntry]] = defaultdict(list)
-    for source in manifest.sources:
+    for source in corpus.manifest.sources:
         if source.regions:
             grouped[f"{source.species} {source.assembly}"].append(source)
     lines = [_share(name, entries) for name, entries in grouped.items()]
-    contigs = {contig.name for source in manifest.sources for contig in source.contigs}
-    named = {n for source in manifest.sources for r in source.regions for n in r.elsewhere}
-    if strangers := sorted(named - contigs):
+    named = {n for source in corpus.manifest.sources for r in source.regions for n in r.elsewhere}
+    strangers = sorted(named - _held(corpus, named)) if named else []
+    if strangers:
         more = ", ..." if len(strangers) > _MOST_NAMES else ""
         lines.append(
             f"passed over: intervals on {len(strangers):,} contigs that no source holds "
@@ -30,9 +31,13 @@ def region_lines(manifest: Manifest) -> tuple[str, ...]:
     return tuple(lines)
 
 
+def _held(corpus: Corpus, names: set[str]) -> set[str]:
+    return {contig.name for _, contig in corpus.contigs() if contig.name in names}
+
+
 def _share(name: str, entries: list[SourceEntry]) -> str:
     regions = [r for entry in entries for r in entry.regions]
-    length = sum(contig.length_bp for entry in entries for contig in entry.contigs)
+    length = sum(entry.contigs.length_bp for entry in entries)
     taken = sum(r.taken_bp for r in regions)
     return (
         f"{name}: {taken:,} of {length:,} bases ({taken / length:.1%}) "

@@ -12,7 +12,7 @@ class SourceReport:
     """One source, read to its end and written.
 
     Attributes:
-        source: Identity, letter classes and contigs.
+        source: Identity, letter classes and sums of its contigs.
         shards: The shards it gave, by split and part.
         totals: One per split that got rows.
     """

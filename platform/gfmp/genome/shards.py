@@ -118,8 +118,8 @@ class ShardWriter:
         self._rows_bp += len(row.sequence)
         if self._rows_bp >= self.series.row_group_bp:
             self._close_group()
-        if sum(group.sequence_bp for group in self._groups) >= self.series.shard_bp:
-            self._close_shard()
+            if sum(group.sequence_bp for group in self._groups) >= self.series.shard_bp:
+                self._close_shard()
 
     def close(self) -> tuple[ShardEntry, ...]:
         """Write what is held and return the entries of all shards, in order."""

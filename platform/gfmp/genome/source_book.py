@@ -7,9 +7,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from gfmp.genome.alphabet import AlphabetCounts, byte_histogram, translate
 from gfmp.genome.blocks import Block
-from gfmp.genome.manifest import Composition, ContigEntry, ShardEntry, SplitTotal, add_totals
+from gfmp.genome.contigs import ContigEntry, ContigSums, ContigWriter
+from gfmp.genome.manifest import Composition, ShardEntry, SplitTotal
 from gfmp.genome.pieces import ContigCutter, CutPiece, CutRule
 from gfmp.genome.refused import refused_letter
 from gfmp.genome.regions import SourceRegions
@@ -18,13 +21,23 @@ from gfmp.genome.sources import IngestSettings, Source
 from gfmp.genome.splits import Split, split_contig
 from gfmp.storage.hashes import sha256_bytes
 
+SHARDS_FOLDER = "shards"
+
+
+@dataclass(frozen=True)
+class Booked:
+    """What one source gave: classes of its letters, sums of its contigs, shards, split sums."""
+
+    alphabet: AlphabetCounts
+    contigs: ContigSums
+    shards: tuple[ShardEntry, ...]
+    totals: tuple[SplitTotal, ...]
+
 
 class SourceBook:
     """Takes the blocks of one source and writes its rows.
 
-    Attributes:
-        alphabet: Classes of the letters so far.
-        contigs: Entries of the contigs that ended.
+    The folder that is being filled holds the table of its contigs and `shards/`.
     """
 
     def __init__(
@@ -32,16 +45,16 @@ class SourceBook:
         source: Source,
         index: int,
         plan: IngestSettings,
-        folder: Path,
+        staging: Path,
         regions: SourceRegions,
     ) -> None:
-        self.alphabet = AlphabetCounts()
-        self.contigs: list[ContigEntry] = []
+        self._letters = np.zeros(256, np.int64)
+        self._contigs = ContigWriter(staging, index)
         self._source = source
         self._regions = regions
         self._index = index
         self._plan = plan
-        self._folder = folder
+        self._folder = staging / SHARDS_FOLDER
         self._open: _OpenContig | None = None
         self._splits: dict[Split, _SplitBook] = {}
 
@@ -57,16 +70,21 @@ class SourceBook:
         translated = translate(block.bases, self._plan.policy)
         if translated.refused < len(block.bases):
             raise refused_letter(block, translated.refused, self._plan.policy)
-        self.alphabet += translated.counts
+        self._letters += translated.histogram
         self._open.letters.update(translated.bases.upper())
         self._keep(self._open, self._open.cutter.feed(translated.bases))
 
-    def end(self) -> tuple[tuple[ShardEntry, ...], tuple[SplitTotal, ...]]:
-        """End the last contig, close the shards; return their entries and the split sums."""
+    def end(self) -> Booked:
+        """End the last contig, close the files; return what was written."""
         self._end_contig()
         books = [self._splits[split] for split in sorted(self._splits)]
         shards = tuple(entry for book in books for entry in book.writer.close())
-        return shards, add_totals(book.total for book in books)
+        return Booked(
+            AlphabetCounts.of_histogram(self._letters),
+            self._contigs.close(),
+            shards,
+            tuple(book.total() for book in books),
+        )
 
     def _begin_contig(self, name: str) -> _OpenContig:
         plan = self._plan
@@ -77,13 +95,13 @@ class SourceBook:
     def _end_contig(self) -> None:
         if self._open is not None:
             self._keep(self._open, self._open.cutter.finish())
-            self.contigs.append(self._open.entry())
+            self._contigs.add(self._open.entry())
             self._open = None
 
     def _keep(self, contig: _OpenContig, pieces: Iterable[CutPiece]) -> None:
         for piece in pieces:
             contig.record(piece)
-            book = self._splits.setdefault(piece.split, self._split_book(piece.split))
+            book = self._split_book(piece.split)
             book.add(contig.name, piece)
             book.writer.write(
                 Row(
@@ -99,23 +117,34 @@ class SourceBook:
             )
 
     def _split_book(self, split: Split) -> _SplitBook:
-        writer = ShardWriter(ShardSeries(self._folder, split, self._index))
-        return _SplitBook(writer, SplitTotal(split, 0, 0, 0, Composition()))
+        if split not in self._splits:
+            writer = ShardWriter(ShardSeries(self._folder, split, self._index))
+            self._splits[split] = _SplitBook(split, writer)
+        return self._splits[split]
 
 
-@dataclass
 class _SplitBook:
     """The rows of one split of one source; contigs arrive one after the other."""
 
-    writer: ShardWriter
-    total: SplitTotal
-    newest_contig: str = ""
+    def __init__(self, split: Split, writer: ShardWriter) -> None:
+        self.writer = writer
+        self._split: Split = split
+        self._newest_contig = ""
+        self._rows = self._bases = self._contigs = 0
+        self._letters = np.zeros(256, np.int64)
 
     def add(self, contig: str, piece: CutPiece) -> None:
         """Count a piece of `contig`."""
-        is_new = int(contig != self.newest_contig)
-        self.newest_contig = contig
-        self.total += SplitTotal(piece.split, 1, piece.bases, is_new, _composition(piece))
+        self._contigs += contig != self._newest_contig
+        self._newest_contig = contig
+        self._rows += 1
+        self._bases += piece.bases
+        self._letters += byte_histogram(memoryview(piece.sequence)[: piece.bases])
+
+    def total(self) -> SplitTotal:
+        """Return the sums of all pieces so far."""
+        letters = Composition(*(int(self._letters[c] + self._letters[c + 32]) for c in b"ACGTN"))
+        return SplitTotal(self._split, self._rows, self._bases, self._contigs, letters)
 
 
 class _OpenContig:
@@ -151,8 +180,3 @@ class _OpenContig:
             pieces_sha256=self._pieces.hexdigest(),
             outside_bp=tally.counts["outside"],
         )
-
-
-def _composition(piece: CutPiece) -> Composition:
-    histogram = byte_histogram(memoryview(piece.sequence)[: piece.bases])
-    return Composition(*(int(histogram[c] + histogram[c + 32]) for c in b"ACGTN"))

@@ -76,7 +76,7 @@ def read_parquet_table(path: Path, wanted: Sequence[str]) -> Table:
         DataError: the file is not Parquet, is damaged, lacks a column, or a column is nested.
     """
     try:
-        with pq.ParquetFile(path) as opened:
+        with pq.ParquetFile(path, page_checksum_verification=True) as opened:
             for name in wanted:
                 _position(opened.schema_arrow.names, name, path)
             table = opened.read(columns=list(dict.fromkeys(wanted)), use_threads=False)
