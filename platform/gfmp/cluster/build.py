@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from gfmp.cluster.session import ray_session
+from gfmp.genome.accounts import account_lines
 from gfmp.genome.corpus import Corpus
 from gfmp.genome.ingest import build_corpus
 from gfmp.genome.region_shares import region_lines
@@ -44,17 +45,23 @@ class Builder:
         """
         if target.built:
             return build_corpus(target.settings, target.path)
-        from gfmp.cluster.ingest import ray_mapper
+        num_sources = len(target.settings.sources)
+        self.say(f"building corpus {target.settings.name}: {num_sources} files")
+        if num_sources == 1:
+            # One file is one task: there is nothing to spread, and Ray takes ten seconds to start.
+            corpus = build_corpus(target.settings, target.path)
+        else:
+            from gfmp.cluster.ingest import ray_mapper
 
-        self.say(f"building corpus {target.settings.name}: {len(target.settings.sources)} files")
-        session = contextlib.nullcontext() if in_session else ray_session(workers=1)
-        with session:
-            corpus = build_corpus(target.settings, target.path, ray_mapper)
+            with contextlib.nullcontext() if in_session else ray_session(workers=1):
+                corpus = build_corpus(target.settings, target.path, ray_mapper)
         totals = {s: sum(g.bases for g in corpus.row_groups(s)) for s in ("train", "valid")}
         self.say(
             f"built corpus {target.settings.name}: {totals['train']:,} bases to train, "
             f"{totals['valid']:,} held out"
         )
+        for line in account_lines(corpus.manifest):
+            self.say(f"  {line}")
         for line in region_lines(corpus):
             self.say(f"  {line}")
         return corpus

@@ -21,6 +21,7 @@ from gfmp.genome.regions import read_regions
 from gfmp.genome.reports import SourceReport
 from gfmp.genome.source_book import SHARDS_FOLDER, SourceBook
 from gfmp.genome.sources import IngestSettings, Source, open_source, source_digest
+from gfmp.genome.variants import VariantCounts
 from gfmp.storage.atomic import remove_abandoned, staged_directory, storage_faults
 from gfmp.storage.locks import exclusive
 
@@ -52,7 +53,8 @@ def ingest_source(source: Source, index: int, plan: IngestSettings, staging: Pat
         folder.mkdir(parents=True, exist_ok=True)
     regions = read_regions(source)
     book = SourceBook(source, index, plan, staging, regions)
-    for block in open_source(source):
+    counts = VariantCounts()
+    for block in open_source(source, counts):
         book.add(block)
     booked = book.end()
     entry = SourceEntry(
@@ -65,6 +67,7 @@ def ingest_source(source: Source, index: int, plan: IngestSettings, staging: Pat
         alphabet=booked.alphabet,
         contigs=booked.contigs,
         regions=regions.entry,
+        variants=(counts.entry(source.variants),) if source.variants else (),
     )
     return SourceReport(entry, booked.shards, booked.totals)
 

@@ -131,6 +131,23 @@ def digest(location: Location) -> str:
     return running.hexdigest()
 
 
+def checked_digest(location: Location, pin: str) -> str:
+    """Return the sha256 of the bytes at `location`, compared with `pin` unless that is empty.
+
+    Raises:
+        DataError: the bytes differ from the pin.
+    """
+    found = digest(location)
+    if pin and found != pin:
+        raise DataError(
+            f"the file changed: sha256 is {found}",
+            where=describe(location),
+            why=f"the corpus spec pins sha256 {pin}",
+            fix="restore the pinned file, or pin the new digest if the change is meant",
+        )
+    return found
+
+
 def _folder_digest(folder: Path) -> str:
     files = sorted(p for p in folder.rglob("*.parquet") if p.is_file())
     lines = [f"{p.relative_to(folder).as_posix()} {sha256_file(p)}" for p in files]

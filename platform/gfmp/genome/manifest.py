@@ -19,6 +19,7 @@ from gfmp.genome.alphabet import AlphabetCounts, AlphabetPolicy
 from gfmp.genome.contigs import ContigEntry, ContigsEntry, ContigSums, ContigTable
 from gfmp.genome.frozen_json import OPTIONAL, from_json, to_json
 from gfmp.genome.splits import Split
+from gfmp.genome.variants import VariantsEntry
 from gfmp.storage.atomic import read_json, write_json
 from gfmp.storage.hashes import canonical_json
 
@@ -72,7 +73,8 @@ class RegionsEntry:
 class SourceEntry:
     """One source file: its identity, the classes of its letters, the sums of its contigs.
 
-    `regions` holds one entry when the source is restricted to intervals, else none.
+    `regions` holds one entry when the source is restricted to intervals, else none; `variants`
+    when a haplotype was put in the place of its letters.
     """
 
     index: int
@@ -84,6 +86,7 @@ class SourceEntry:
     alphabet: AlphabetCounts
     contigs: ContigSums
     regions: tuple[RegionsEntry, ...] = field(default=(), metadata=OPTIONAL)
+    variants: tuple[VariantsEntry, ...] = field(default=(), metadata=OPTIONAL)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Literal
 
-from gfmp.errors import DataError, SpecError
+from gfmp.errors import SpecError
 from gfmp.genome.alphabet import AlphabetPolicy
 from gfmp.genome.blocks import Block
 from gfmp.genome.fasta import read_fasta
@@ -15,14 +15,15 @@ from gfmp.genome.locations import (
     LocalFile,
     Location,
     PackageFile,
+    checked_digest,
     describe,
-    digest,
     open_location,
     resolve,
 )
 from gfmp.genome.parquet import Columns, read_parquet
 from gfmp.genome.selection import PinnedFile, Selection
 from gfmp.genome.splits import Region
+from gfmp.genome.variants import VariantCounts, Variants, substituted
 from gfmp.storage.hashes import fingerprint
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "Region",
     "Selection",
     "Source",
+    "Variants",
     "checked_digest",
     "open_source",
     "source_digest",
@@ -62,6 +64,7 @@ class Source:
         valid: Held out to score pretraining; regions on contigs of any file of the assembly.
         exclude: Left out altogether; wins over `valid`.
         selection: The only parts that are taken; None takes the whole source.
+        variants: Puts a haplotype in the place of the letters; None leaves them.
 
     Raises:
         SpecError: a name is empty, a Parquet data set lies in a zip archive, or the format cannot
@@ -79,6 +82,7 @@ class Source:
     valid: tuple[Region, ...] = ()
     exclude: tuple[Region, ...] = ()
     selection: Selection | None = None
+    variants: Variants | None = None
 
     def __post_init__(self) -> None:
         if not (self.species and self.assembly):
@@ -120,8 +124,9 @@ class Source:
 
     @property
     def origin(self) -> str:
-        """The location as a person would look for it."""
-        return describe(self.location)
+        """The location as a person would look for it, and the variants put into its letters."""
+        place = describe(self.location)
+        return f"{place} with {self.variants}" if self.variants else place
 
 
 @dataclass(frozen=True)
@@ -170,10 +175,14 @@ class IngestSettings:
 
 def _identity(source: Source) -> dict[str, object]:
     identity = asdict(source)
-    del identity["location"], identity["selection"]
-    # Sources taken whole keep the fingerprint they had before there were selections.
-    chosen = {"selection": source.selection.identity} if source.selection else {}
-    return identity | {"where": "" if source.sha256 else source.origin} | chosen
+    del identity["location"], identity["selection"], identity["variants"]
+    identity["where"] = "" if source.sha256 else describe(source.location)
+    # Sources without them keep the fingerprint they had before there were any.
+    if source.selection:
+        identity["selection"] = source.selection.identity
+    if source.variants:
+        identity["variants"] = source.variants.identity
+    return identity
 
 
 def source_digest(source: Source) -> str:
@@ -185,34 +194,28 @@ def source_digest(source: Source) -> str:
     return checked_digest(source.location, source.sha256)
 
 
-def checked_digest(location: Location, pin: str) -> str:
-    """Return the sha256 of the bytes at `location`, compared with `pin` unless that is empty.
-
-    Raises:
-        DataError: the bytes differ from the pin.
-    """
-    found = digest(location)
-    if pin and found != pin:
-        raise DataError(
-            f"the file changed: sha256 is {found}",
-            where=describe(location),
-            why=f"the corpus spec pins sha256 {pin}",
-            fix="restore the pinned file, or pin the new digest if the change is meant",
-        )
-    return found
-
-
-def open_source(source: Source) -> Iterator[Block]:
+def open_source(source: Source, counts: VariantCounts | None = None) -> Iterator[Block]:
     """Yield the letters of every contig in file order, in blocks of bounded size.
 
+    Args:
+        source: What to read.
+        counts: Takes the counts of its variants, for a caller who wants them.
+
     Raises:
-        DataError: the file is not what its format says, or is damaged.
+        DataError: the file is not what its format says or is damaged, or its variants do not fit.
         MissingInputError: the file does not exist.
     """
+    blocks = _letters(source)
+    if source.variants:
+        blocks = substituted(blocks, source.variants, counts or VariantCounts())
+    yield from blocks
+
+
+def _letters(source: Source) -> Iterator[Block]:
     if source.format == "parquet":
         columns = Columns(source.sequence_column, source.contig_column)
         yield from read_parquet(resolve(source.location), columns)
         return
     read = read_fasta if source.format == "fasta" else read_genbank
     with open_location(source.location) as stream:
-        yield from read(stream, source.origin)
+        yield from read(stream, describe(source.location))

@@ -20,6 +20,7 @@ from gfmp.genome.sources import (
     PinnedFile,
     Selection,
     Source,
+    Variants,
 )
 from gfmp.genome.splits import Region
 from gfmp.spec.base import Closed, Name, PositiveInt
@@ -87,6 +88,35 @@ class RegionsSpec(Closed):
         return self
 
 
+class VariantsSpec(Closed):
+    """A haplotype in the place of a source's letters: the substitutions of a VCF.
+
+    Attributes:
+        path: The VCF (.gz too), relative to the YAML file.
+        sha256: Pins its content.
+        sample: Whose genotypes decide; without one every record is applied.
+        haplotype: Which allele of a phased genotype is taken, 1 or 2.
+        unusable: Indels, symbols, failed filters, unphased or missing genotypes, several
+            alternates: `error` refuses them, `skip` keeps the reference there and counts them.
+        contigs: Name in the VCF to name in the sequence file, where they differ.
+    """
+
+    path: Annotated[str, Field(min_length=1)]
+    sha256: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
+    sample: str = ""
+    haplotype: Annotated[int, Field(ge=1, le=2)] = 1
+    unusable: Literal["error", "skip"] = "error"
+    contigs: Annotated[dict[str, str], Field(default_factory=dict)]
+
+    @model_validator(mode="after")
+    def _whole(self) -> VariantsSpec:
+        if self.haplotype == 2 and not self.sample:
+            raise ValueError("haplotype takes an allele of a sample's genotype: name the sample")
+        if len(set(self.contigs.values())) < len(self.contigs):
+            raise ValueError("contigs gives two contigs of the VCF one name")
+        return self
+
+
 class SourceSpec(Closed):
     """Files of one assembly.
 
@@ -96,6 +126,7 @@ class SourceSpec(Closed):
         regions: Restricts this source; without it the corpus' own `regions` hold.
         package: `name==version` of an installed distribution that carries the files; without
             it the paths are files on disk, relative to the YAML file.
+        variants: Makes a haplotype of the assembly; the source then has one file.
         archive: A zip inside the package; the paths are its members.
     """
 
@@ -110,6 +141,7 @@ class SourceSpec(Closed):
     contig_column: str = ""
     annotation: tuple[FileSpec, ...] = ()
     regions: RegionsSpec | None = None
+    variants: VariantsSpec | None = None
     valid: tuple[RegionSpec, ...] = ()
     exclude: tuple[RegionSpec, ...] = ()
 
@@ -117,6 +149,15 @@ class SourceSpec(Closed):
     def _archive_needs_package(self) -> SourceSpec:
         if self.archive and not self.package:
             raise ValueError("archive names a zip inside a package, but no package is given")
+        return self
+
+    @model_validator(mode="after")
+    def _variants_of_one_file(self) -> SourceSpec:
+        if self.variants and len(self.files) != 1:
+            raise ValueError(
+                f"variants go with one sequence file, and there are {len(self.files)}: give each "
+                "file a source of its own, with the VCF of its contigs"
+            )
         return self
 
 
@@ -169,6 +210,9 @@ def _places(spec: CorpusSpec, document: Document) -> Iterator[tuple[Path, str]]:
         yield from _bed_place(("sources", i), source.regions, document)
         named = [(("files", j), file) for j, file in enumerate(source.files)]
         named += [(("annotation", j), file) for j, file in enumerate(source.annotation)]
+        if source.variants:
+            path = (document.path.parent / source.variants.path).resolve()
+            yield path, document.where(("sources", i, "variants", "path"))
         for key, file in named:
             location = _location(source, file, document.path.parent)
             if isinstance(location, LocalFile):
@@ -188,9 +232,10 @@ def _sources(spec: CorpusSpec, index: int, document: Document) -> list[Source]:
     source = spec.sources[index]
     folder = document.path.parent
     selection = _selection(source, source.regions or spec.regions, folder)
+    variants = _variants(source.variants, folder)
     try:
         return [
-            _source(source, file, _location(source, file, folder), selection)
+            _source(source, file, _location(source, file, folder), selection, variants)
             for file in source.files
         ]
     except SpecError as fault:
@@ -212,6 +257,14 @@ def _selection(source: SourceSpec, regions: RegionsSpec | None, folder: Path) ->
     return Selection(
         kind, regions.features, files, regions.complement, regions.flank_bp, regions.min_bp
     )
+
+
+def _variants(spec: VariantsSpec | None, folder: Path) -> Variants | None:
+    if spec is None:
+        return None
+    file = _pinned(LocalFile(str((folder / spec.path).resolve())), spec.sha256)
+    contigs = tuple(spec.contigs.items())
+    return Variants(file, spec.sample, spec.haplotype, spec.unusable, contigs)
 
 
 def _pinned(location: Location, sha256: str) -> PinnedFile:
@@ -240,7 +293,11 @@ def _missing(path: Path, where: str) -> Problem:
 
 
 def _source(
-    source: SourceSpec, file: FileSpec, location: Location, selection: Selection | None
+    source: SourceSpec,
+    file: FileSpec,
+    location: Location,
+    selection: Selection | None,
+    variants: Variants | None,
 ) -> Source:
     return Source(
         species=source.species,
@@ -254,6 +311,7 @@ def _source(
         valid=tuple(_region(region) for region in source.valid),
         exclude=tuple(_region(region) for region in source.exclude),
         selection=selection,
+        variants=variants,
     )
 
 
