@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import importlib
+import os
 import sys
 import zipfile
 from pathlib import Path
 
 import pytest
 
-from gfmp.errors import DataError, MissingInputError
+from gfmp.errors import DataError, MissingInputError, RefusedError, StorageError
 from gfmp.genome.locations import (
     LocalFile,
     PackageFile,
@@ -101,6 +103,70 @@ def test_what_is_no_zip_is_refused(tmp_path: Path) -> None:
         pytest.raises(DataError, match="not a readable zip"),
         open_location(LocalFile(str(path), "chr1.fa")),
     ):
+        pass
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_members_that_inflate_without_a_bound_are_refused(tmp_path: Path, method: int) -> None:
+    path = tmp_path / "other.zip"
+    with zipfile.ZipFile(path, "w", method) as handle:
+        handle.writestr("chr1.fa", b">a\nACGT\n")
+    with (
+        pytest.raises(DataError, match="compressed by method"),
+        open_location(LocalFile(str(path), "chr1.fa")),
+    ):
+        pass
+
+
+def test_a_bomb_in_an_archive_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.zip"
+    with (
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as handle,
+        handle.open("chr1.fa", "w") as member,
+    ):
+        member.write(b">bomb\n")
+        for _ in range(65):
+            member.write(b"A" * (1 << 20))
+    place = LocalFile(str(path), "chr1.fa")
+    for look in (digest, lambda where: open_location(where).__enter__()):
+        with pytest.raises(DataError, match="inflate to more than") as caught:
+            look(place)
+        assert caught.value.problems[0].where == f"{path}!chr1.fa"
+    # A member that states less than it holds is cut off there, and its checksum tells.
+    data = bytearray(path.read_bytes())
+    size = (65 << 20) + len(b">bomb\n")
+    lying = data.replace(size.to_bytes(4, "little"), (1 << 20).to_bytes(4, "little"))
+    path.write_bytes(lying)
+    with pytest.raises(DataError, match="zip"), open_location(place) as stream:
+        while block := stream.read(1 << 20):
+            assert len(block) <= 1 << 20
+
+
+def test_what_is_no_regular_file_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.fa")
+    for path in (tmp_path / "pipe.fa", Path("/dev/zero")):
+        with pytest.raises(DataError, match="no file: a pipe"):
+            digest(LocalFile(str(path)))
+    with pytest.raises(DataError, match="a folder"), open_location(LocalFile(str(tmp_path))):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("number", "kind"), [(errno.EACCES, RefusedError), (errno.EIO, StorageError)]
+)
+def test_what_the_system_refuses_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, kind: type[Exception]
+) -> None:
+    path = tmp_path / "x.fa"
+    path.write_bytes(b">a\nACGT\n")
+
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(kind, match="cannot read"):
+        digest(LocalFile(str(path)))
+    with pytest.raises(kind, match="cannot read"), open_location(LocalFile(str(path))):
         pass
 
 

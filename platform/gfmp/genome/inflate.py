@@ -17,6 +17,9 @@ _GZIP_WINDOW_BITS = 31
 # vertebrate assembly is 30 Mbp, so the ratio is only judged beyond twice that.
 RATIO_CAP = 100
 RATIO_FREE_BYTES = 64 << 20
+# zlib hands back a copy of what follows a member, so a file of many tiny members costs the
+# square of this.
+_INPUT_BYTES = 1 << 14
 
 
 def chunks(stream: IO[bytes], origin: str) -> Iterator[bytes]:
@@ -27,13 +30,29 @@ def chunks(stream: IO[bytes], origin: str) -> Iterator[bytes]:
         zlib.error: a gzip stream is damaged.
         DataError: a gzip stream inflates more than `RATIO_CAP`-fold, or has a foreign tail.
     """
-    first = stream.read(BLOCK_BYTES)
+    first = stream.read(_INPUT_BYTES)
     if first.startswith(_GZIP_MAGIC):
         yield from _Inflater(stream, origin, first).chunks()
         return
-    while first:
-        yield first
-        first = stream.read(BLOCK_BYTES)
+    block = first + stream.read(BLOCK_BYTES - len(first))
+    while block:
+        yield block
+        block = stream.read(BLOCK_BYTES)
+
+
+def check_ratio(num_compressed: int, num_written: int, origin: str) -> None:
+    """Refuse a bomb.
+
+    Raises:
+        DataError: `num_compressed` bytes inflate to `num_written`, which no sequence does.
+    """
+    if num_written > max(RATIO_FREE_BYTES, RATIO_CAP * num_compressed):
+        raise DataError(
+            f"{num_compressed:,} compressed bytes inflate to more than {num_written:,}",
+            where=origin,
+            why=f"DNA deflates about 4-fold; more than {RATIO_CAP}-fold is a compression bomb",
+            fix="if the file is genuine, decompress it and name the plain file",
+        )
 
 
 class _Inflater:
@@ -65,13 +84,13 @@ class _Inflater:
                 raise EOFError(f"the gzip stream ends early, after {self._num_read:,} bytes")
 
     def _refill(self) -> None:
-        self._input = self._stream.read(BLOCK_BYTES)
+        self._input = self._stream.read(_INPUT_BYTES)
         self._num_read += len(self._input)
 
     def _next_member(self) -> bool:
         self._input = self._input.lstrip(b"\0")
         while len(self._input) < len(_GZIP_MAGIC):
-            more = self._stream.read(BLOCK_BYTES)
+            more = self._stream.read(_INPUT_BYTES)
             self._num_read += len(more)
             self._input = (self._input + more).lstrip(b"\0")
             if not more:
@@ -89,14 +108,7 @@ class _Inflater:
         return True
 
     def _check_ratio(self) -> None:
-        num_consumed = self._num_read - len(self._input)
-        if self._num_written > max(RATIO_FREE_BYTES, RATIO_CAP * num_consumed):
-            raise DataError(
-                f"{num_consumed:,} compressed bytes inflate to more than {self._num_written:,}",
-                where=self._origin,
-                why=f"DNA deflates about 4-fold; more than {RATIO_CAP}-fold is a gzip bomb",
-                fix="if the file is genuine, decompress it and name the plain file",
-            )
+        check_ratio(self._num_read - len(self._input), self._num_written, self._origin)
 
 
 @contextlib.contextmanager

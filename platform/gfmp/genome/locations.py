@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from gfmp.errors import DataError, MissingInputError
+from gfmp.errors import DataError, MissingInputError, RefusedError, StorageError
+from gfmp.genome.inflate import check_ratio
 from gfmp.genome.packages import installed_file
 from gfmp.storage.hashes import sha256_bytes, sha256_file
 
@@ -75,6 +76,13 @@ def resolve(location: Location) -> Path:
             why="a source names a file that must exist before the corpus is built",
             fix="correct the path in the corpus spec; paths are relative to the spec's folder",
         )
+    if not (path.is_file() or path.is_dir()):
+        raise DataError(
+            "this is no file: a pipe, a socket or a device",
+            where=location.path,
+            why="a source is read more than once, from its start to its end",
+            fix="write its content to a file and name that",
+        )
     return path
 
 
@@ -87,11 +95,18 @@ def open_location(location: Location) -> Iterator[IO[bytes]]:
         DataError: the archive is not a readable zip.
     """
     path = resolve(location)
+    if path.is_dir():
+        raise DataError(
+            "this is a folder",
+            where=str(path),
+            why="only a Parquet source may be a folder; every other one is a file",
+            fix="name the file in it",
+        )
     if not location.member:
-        with path.open("rb") as stream:
+        with _read_faults(path), path.open("rb") as stream:
             yield stream
         return
-    with _zip_faults(location), zipfile.ZipFile(path) as archive:
+    with _read_faults(path), _zip_faults(location), zipfile.ZipFile(path) as archive:
         if location.member not in archive.namelist():
             raise MissingInputError(
                 f"the archive has no member {location.member!r}",
@@ -99,8 +114,48 @@ def open_location(location: Location) -> Iterator[IO[bytes]]:
                 why=f"it holds {', '.join(archive.namelist()[:20]) or 'nothing'}",
                 fix="correct the member's name in the corpus spec",
             )
+        _check_member(archive.getinfo(location.member), location)
         with archive.open(location.member) as member:
             yield member
+
+
+def _check_member(member: zipfile.ZipInfo, location: Location) -> None:
+    """Refuse bombs before a byte is inflated; zipfile holds a member to the size it states."""
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        # zipfile inflates the other methods without a bound on memory.
+        raise DataError(
+            f"the member is compressed by method {member.compress_type}",
+            where=describe(location),
+            why="members of an archive are stored or deflated",
+            fix="unpack the archive, or pack it again with deflate",
+        )
+    check_ratio(member.compress_size, member.file_size, describe(location))
+
+
+@contextlib.contextmanager
+def _read_faults(path: Path) -> Iterator[None]:
+    """Turn what the operating system says about reading `path` into an error of ours.
+
+    Raises:
+        RefusedError: permission denied.
+        StorageError: anything else, such as a failing disk.
+    """
+    try:
+        yield
+    except PermissionError as fault:
+        raise RefusedError(
+            f"cannot read: {fault.strerror}",
+            where=str(path),
+            why="gfmp reads with the rights of whoever runs it",
+            fix="make the file readable",
+        ) from fault
+    except OSError as fault:
+        raise StorageError(
+            f"cannot read: {fault.strerror or fault}",
+            where=str(path),
+            why="the disk or the network file system refused",
+            fix="check the disk, or copy the file elsewhere and name the copy",
+        ) from fault
 
 
 @contextlib.contextmanager
@@ -123,7 +178,8 @@ def digest(location: Location) -> str:
     """
     path = resolve(location)
     if not location.member:
-        return _folder_digest(path) if path.is_dir() else sha256_file(path)
+        with _read_faults(path):
+            return _folder_digest(path) if path.is_dir() else sha256_file(path)
     running = hashlib.sha256()
     with open_location(location) as stream:
         while chunk := stream.read(_CHUNK_BYTES):

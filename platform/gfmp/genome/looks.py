@@ -19,6 +19,7 @@ _SIGNATURES = (
     (b"\x1f\x8b", "gzip compressed twice"),
     (b"PAR1", "a Parquet file"),
     (b"BAM\x01", "BAM alignments"),
+    (b"BCF\x02", "BCF variants"),
     (b"\x43\x27\x41\x1a", "a UCSC 2bit genome"),
     (b"\x1a\x41\x27\x43", "a UCSC 2bit genome"),
     (b"##fileformat=VCF", "VCF variants"),

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gfmp.errors import CorruptArtefactError, ExistsError, MissingInputError
+from gfmp.errors import CorruptArtefactError, ExistsError, MissingInputError, RefusedError
 from gfmp.storage.atomic import (
     put_if_absent,
     read_json,
@@ -64,9 +64,10 @@ class VocabularyStore:
         Raises:
             ExistsError: the name belongs to another content; names both fingerprints.
             CorruptArtefactError: what is there under the name is damaged.
+            RefusedError: a part of the registry is a symbolic link.
             LockedError: another process holds the store for a minute.
         """
-        self._refuse_links(self._objects, self._names)
+        self._refuse_links(self._objects, self._names, self.root / "lock")
         with exclusive(self.root / "lock", wait_seconds=LOCK_WAIT_SECONDS):
             remove_abandoned(self._objects)
             remove_abandoned(self._names)
@@ -76,9 +77,10 @@ class VocabularyStore:
         """Return the vocabulary `name`, verified against its hashes.
 
         Raises:
-            RefusedError: the name is not one a vocabulary can have.
+            RefusedError: the name is not one a vocabulary can have, or a file of the
+                registry is a symbolic link.
             MissingInputError: no vocabulary of this name is registered.
-            CorruptArtefactError: a file is missing, changed or a symbolic link.
+            CorruptArtefactError: a file is missing or changed.
         """
         record = self._record(checked_name(name, "vocabulary"))
         if not record.exists() and not record.is_symlink():
@@ -161,7 +163,12 @@ class VocabularyStore:
     def _refuse_links(self, *paths: Path) -> None:
         for path in paths:
             if path.is_symlink():
-                raise _damaged(path, "it is a symbolic link")
+                raise RefusedError(
+                    "a part of the registry is a symbolic link",
+                    where=str(path),
+                    why="gfmp writes none, and what it points at could be changed unseen",
+                    fix="remove the link, restore the file, or register the vocabulary again",
+                )
 
 
 def _publish(folder: Path, vocabulary: Vocabulary, recipe: Recipe) -> None:
