@@ -1,4 +1,4 @@
-"""Noise goes to files, signals to the ledger, final faults survive a restart."""
+"""Noise goes to files, signals to the ledger, faults cross the borders of processes whole."""
 
 from __future__ import annotations
 
@@ -12,15 +12,14 @@ from pathlib import Path
 import pytest
 
 from gfmp.cluster.feed import BURST_STEPS, bursts
-from gfmp.cluster.noise import redirected
+from gfmp.cluster.noise import capture_forever, redirected
 from gfmp.cluster.session import check_address
 from gfmp.cluster.watch import StopSignal, follow, interruption
-from gfmp.cluster.worker import final_fault, remember_fault
 from gfmp.errors import (
-    DataError,
     InterruptedRunError,
     Problem,
     ServiceError,
+    StorageError,
     TerminatedRunError,
     TrainingError,
 )
@@ -40,7 +39,7 @@ def run(tmp_path: Path) -> Run:
 def test_prints_of_child_processes_go_to_the_log(tmp_path: Path) -> None:
     script = (
         "import sys, subprocess; from pathlib import Path; "
-        "from gfmp.cluster.noise import redirected\n"
+        "from gfmp.cluster.noise import capture_forever, redirected\n"
         f"with redirected(Path({str(tmp_path / 'log')!r})) as console:\n"
         "    print('python noise'); subprocess.run(['echo', 'C noise']); console.write('seen\\n')\n"
         "print('after')\n"
@@ -74,13 +73,12 @@ def test_local_addresses_are_left_to_ray(monkeypatch: pytest.MonkeyPatch, addres
     check_address()
 
 
-def test_a_final_fault_is_rebuilt_in_its_segment_only(tmp_path: Path) -> None:
-    fault = DataError.of([Problem("one", "f:1"), Problem("two", "f:2")])
-    remember_fault(tmp_path, "3", fault)
-    found = final_fault(tmp_path, "3")
-    assert isinstance(found, DataError)
-    assert found.problems == fault.problems
-    assert final_fault(tmp_path, "4") is None
+def test_a_log_that_cannot_be_written_is_told_as_what_it_is(tmp_path: Path) -> None:
+    (tmp_path / "logs").write_text("a file where the folder should be")
+    with pytest.raises(StorageError, match="cannot write"):
+        capture_forever(tmp_path / "logs" / "rank0.log")
+    with pytest.raises(StorageError), redirected(tmp_path / "logs" / "one.log"):
+        raise AssertionError("nothing runs without its log")
 
 
 def test_the_first_signal_asks_and_the_second_ends(run: Run) -> None:

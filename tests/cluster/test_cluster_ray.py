@@ -18,7 +18,6 @@ from gfmp.cluster.inputs import RunInputs
 from gfmp.cluster.pipeline import rows_in_order
 from gfmp.cluster.session import ray_session
 from gfmp.cluster.train import TrainingJob, fit
-from gfmp.cluster.worker import final_fault, remember_fault
 from gfmp.errors import CorruptArtefactError, DataError
 from gfmp.feed.dealing import Dealing
 from gfmp.genome.ingest import build_corpus
@@ -162,18 +161,17 @@ def test_damage_under_the_feed_is_named_not_trained_on(own_world: World) -> None
         list(RayStepSource(run.path, Share(0, 1, 1))(dealing(0)))
     assert type(caught.value) is CorruptArtefactError
     assert ".parquet" in caught.value.problems[0].where
-    remember_fault(run.path, "0", caught.value)
-    assert str(final_fault(run.path, "0")) == str(caught.value)
 
 
 def test_a_final_fault_of_a_worker_is_raised_once_and_not_retried(copied: Run) -> None:
     (copied.path / "inputs.json").write_text("{}")
     where = copied.plan().where
+    restarts: list[object] = []
+    job = TrainingJob(copied.path, where, 0, lambda *said: restarts.append(said))
     with pytest.raises(CorruptArtefactError, match="is missing") as caught:
-        fit(TrainingJob(copied.path, copied.id, where, 0), lambda done: assert_set(done.wait(120)))
+        fit(job, lambda done: assert_set(done.wait(120)))
     assert caught.value.problems[0].where == str(copied.path / "inputs.json")
-    stored = json.loads((copied.path / "logs" / "fault-0.json").read_text())
-    assert stored["type"] == "CorruptArtefactError"
+    assert restarts == []
     log = (copied.path / "logs" / "rank0.log").read_text()
     assert log.count("rank 0 gives up") == 1
     assert json.loads((copied.path / "workers" / "rank0.json").read_text())["pid"] != os.getpid()
