@@ -11,6 +11,7 @@ from gfmp.genome.alphabet import AlphabetPolicy
 from gfmp.genome.blocks import Block
 from gfmp.genome.fasta import read_fasta
 from gfmp.genome.genbank import read_genbank
+from gfmp.genome.haplotypes import substituted
 from gfmp.genome.locations import (
     LocalFile,
     Location,
@@ -23,7 +24,7 @@ from gfmp.genome.locations import (
 from gfmp.genome.parquet import Columns, read_parquet
 from gfmp.genome.selection import PinnedFile, Selection
 from gfmp.genome.splits import Region
-from gfmp.genome.variants import VariantCounts, Variants, substituted
+from gfmp.genome.variants import VariantCounts, Variants
 from gfmp.storage.hashes import fingerprint
 
 __all__ = [

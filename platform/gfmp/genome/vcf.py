@@ -1,7 +1,7 @@
 """Streaming VCF: the records of a plain or gzip (bgzip) file, checked and sorted, with one call.
 
 Memory: one line of at most 1 MiB, and the names in the header. Positions become 0-based. What a
-record means for a haplotype is decided in `genome.variants`; the rules here are those of the VCF
+record means for a haplotype is decided in `genome.haplotypes`; the rules here are those of the VCF
 4.3 specification, section 1.
 """
 

@@ -15,10 +15,11 @@ from gfmp.errors import DataError
 from gfmp.genome.accounts import account_lines
 from gfmp.genome.blocks import Block
 from gfmp.genome.contig_names import proposed_names
+from gfmp.genome.haplotypes import substituted
 from gfmp.genome.locations import LocalFile
 from gfmp.genome.selection import PinnedFile
 from gfmp.genome.sources import IngestSettings, Source, open_source
-from gfmp.genome.variants import VariantCounts, Variants, substituted
+from gfmp.genome.variants import VariantCounts, Variants
 
 SEQUENCE = {"c1": "ACGTACGTAC", "c2": "ttttNRAAUU"}
 COLUMNS = "#CHROM POS ID REF ALT QUAL FILTER INFO FORMAT s".replace(" ", "\t")
@@ -38,7 +39,7 @@ def vcf(folder: Path, *rows: str, header: Iterable[str] = ()) -> PinnedFile:
     lines = ["##fileformat=VCFv4.3", *header, COLUMNS]
     for row in rows:
         contig, position, ref, alt, *more = row.split()
-        call, passed = (*more, "1", "PASS")[:2] if len(more) < 2 else more
+        call, passed = {0: ("1", "PASS"), 1: (*more, "PASS"), 2: more}[len(more)]
         lines.append("\t".join((contig, position, ".", ref, alt, ".", passed, ".", "GT", call)))
     path = folder / "x.vcf"
     path.write_text("\n".join(lines) + "\n")
@@ -112,7 +113,7 @@ def test_what_is_no_plain_substitution_is_refused_or_counted(
     ("rows", "words", "fix"),
     [
         (["c1 2 A C"], "field REF: 'A' at position 2, where 'c1' has 'C'", "same assembly"),
-        (["c1 2 CGA C"], "field REF: 'A' at position 4, where 'c1' has 'T'", "same assembly"),
+        (["c1 2 CGA GCC"], "field REF: 'A' at position 4, where 'c1' has 'T'", "same assembly"),
         (["c1 2 A . 0|0"], "field REF: 'A' at position 2", "same assembly"),
         (["c2 5 A C"], "'A' at position 5, where 'c2' has 'N'", "same assembly"),
         (["c1 11 A C"], "field POS: the record ends at 11, beyond the end of 'c1'", "assembly"),
