@@ -181,6 +181,19 @@ def _no_metrics(folder: Path) -> None:
     write_json(path, {key: part for key, part in value.items() if key != "metrics"})
 
 
+def _other_metric(folder: Path) -> None:
+    path = folder / "result.json"
+    value = read_json(path)
+    metrics = value["metrics"]
+    assert isinstance(metrics, dict)
+    write_json(path, value | {"metrics": dict.fromkeys(metrics, 0.99)})
+
+
+def _no_seal(folder: Path) -> None:
+    path = folder / "result.json"
+    write_json(path, {key: part for key, part in read_json(path).items() if key != "sha256"})
+
+
 def _history_of_numbers(folder: Path) -> None:
     path = folder / "result.json"
     write_json(path, read_json(path) | {"history": [1, 2]})
@@ -195,6 +208,8 @@ def _history_of_numbers(folder: Path) -> None:
         _no_json,
         _no_metrics,
         _history_of_numbers,
+        _other_metric,
+        _no_seal,
     ],
 )
 def test_damage_names_the_folder_and_the_remedy(store: CellStore, damage: object) -> None:
@@ -208,3 +223,11 @@ def test_damage_names_the_folder_and_the_remedy(store: CellStore, damage: object
     assert NAME[:12] in problem.message
     assert "--resume" in problem.fix
     assert str(store.path(NAME)) in problem.fix
+
+
+def test_a_result_of_before_has_no_checksum_and_is_read(store: CellStore) -> None:
+    store.put(result_of(), CELL)
+    path = store.path(NAME) / "result.json"
+    body = {key: part for key, part in read_json(path).items() if key != "sha256"}
+    write_json(path, body | {"format_version": 1})
+    assert store.get(NAME) == result_of()

@@ -40,7 +40,7 @@ def line_of(data: bytes, offset: int) -> int:
 
 @pytest.mark.parametrize("byte", [b"\n", b"\0", b"}", b'"'])
 def test_one_wrong_byte_anywhere_never_loses_an_event_in_silence(file: Path, byte: bytes) -> None:
-    """It is an error with its line, the last line torn, or a change JSON cannot notice."""
+    """It is an error with its line, or the last line counts as torn."""
     data = file.read_bytes()
     good = read_ledger(file.parent).events
     for offset in range(len(data)):
@@ -57,9 +57,9 @@ def test_one_wrong_byte_anywhere_never_loses_an_event_in_silence(file: Path, byt
         # without its end, the last line but one becomes part of a torn last line
         joined = offset == data[:-1].rindex(b"\n")
         assert len(contents.events) + len(contents.torn) == NUM_EVENTS - joined
-        if contents.torn:
-            assert line == NUM_EVENTS - joined
-            assert contents.torn[0].where == f"{file}:{line}"
+        assert contents.torn, "the checksum of the line notices every change"
+        assert line == NUM_EVENTS - joined
+        assert contents.torn[0].where == f"{file}:{line}"
         others = [i for i in range(len(contents.events)) if i != line - 1]
         assert [repr(contents.events[i]) for i in others] == [repr(good[i]) for i in others]
 

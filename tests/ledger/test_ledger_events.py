@@ -56,9 +56,30 @@ def test_other_lines_are_no_events(line: bytes) -> None:
 
 
 def test_an_event_with_fields_of_another_kind_is_refused() -> None:
-    line = encode(event()).replace(b'"fields":{}', b'"fields":[1]')
+    line = before(encode(event())).replace(b'"fields":{}', b'"fields":[1]')
     with pytest.raises(ValueError, match="no mapping"):
         decode(line)
+
+
+def before(line: bytes) -> bytes:
+    """Return a line as gfmp wrote it before lines had checksums."""
+    body, _, _ = line.rpartition(b',"crc32":')
+    return body + b"}\n"
+
+
+def test_a_line_of_before_is_read() -> None:
+    written = event(loss=0.25, crc32=7)
+    assert decode(before(encode(written))) == written == decode(encode(written))
+
+
+def test_no_other_digit_passes_for_the_one_that_was_written() -> None:
+    line = encode(event(loss=0.1234, step=17))
+    for place, byte in enumerate(line):
+        for other in b"0123456789":
+            if chr(byte).isdigit() and other != byte:
+                changed = line[:place] + bytes([other]) + line[place + 1 :]
+                with pytest.raises(ValueError, match=r"checksum|no event|not an event|JSON|Expect"):
+                    decode(changed)
 
 
 @pytest.mark.parametrize("step", [None, "7", 1.0, True])

@@ -61,6 +61,46 @@ def test_stopped_settings_are_kept_before_the_search_ends(tmp_path: Path) -> Non
     assert not store.finished(PLAN.fingerprint)
 
 
+def _unsealed(path: Path, **changes: object) -> None:
+    """Write a file as gfmp did before its files had checksums, with changes."""
+    body = json.loads(path.read_text()) | {"format_version": 1} | changes
+    del body["sha256"]
+    path.write_text(json.dumps(body))
+
+
+def test_files_without_a_checksum_are_read(tmp_path: Path) -> None:
+    store = SearchStore(Workspace(tmp_path))
+    stopped = _outcome().tried[0]
+    store.put(PLAN, _outcome())
+    store.put_stopped(PLAN.fingerprint, stopped)
+    _unsealed(store.path(PLAN.fingerprint) / "outcome.json")
+    (path,) = (store.path(PLAN.fingerprint) / "stopped").iterdir()
+    body = json.loads(path.read_text())
+    path.write_text(json.dumps({key: value for key, value in body.items() if key != "sha256"}))
+    assert store.get(PLAN.fingerprint) == _outcome()
+    assert store.stopped(PLAN.fingerprint) == {stopped.cell: stopped}
+
+
+def test_a_changed_score_is_refused(tmp_path: Path) -> None:
+    store = SearchStore(Workspace(tmp_path))
+    store.put(PLAN, _outcome())
+    store.put_stopped(PLAN.fingerprint, _outcome().tried[0])
+    for path in store.path(PLAN.fingerprint).rglob("*.json"):
+        path.write_text(path.read_text().replace("0.25", "0.95"))
+    with pytest.raises(CorruptArtefactError, match="differs from its checksum"):
+        store.get(PLAN.fingerprint)
+    with pytest.raises(CorruptArtefactError, match="differs from its checksum"):
+        store.stopped(PLAN.fingerprint)
+
+
+def test_a_checksum_that_was_removed_is_missed(tmp_path: Path) -> None:
+    store = SearchStore(Workspace(tmp_path))
+    store.put(PLAN, _outcome())
+    _unsealed(store.path(PLAN.fingerprint) / "outcome.json", format_version=2)
+    with pytest.raises(CorruptArtefactError, match="checksum is missing"):
+        store.get(PLAN.fingerprint)
+
+
 @pytest.mark.parametrize(
     ("key", "value"),
     [("chosen", 7), ("chosen", "x"), ("tried", 3), ("tried", [{}]), ("search", "other")],
@@ -69,7 +109,7 @@ def test_a_changed_outcome_is_refused(tmp_path: Path, key: str, value: object) -
     store = SearchStore(Workspace(tmp_path))
     store.put(PLAN, _outcome())
     path = store.path(PLAN.fingerprint) / "outcome.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), key: value}))
+    _unsealed(path, **{key: value})
     with pytest.raises(CorruptArtefactError) as caught:
         store.get(PLAN.fingerprint)
     assert str(path) in str(caught.value)

@@ -13,11 +13,18 @@ from gfmp.cluster.materials import foreign_ingredient, prepare
 from gfmp.cluster.mirror import mirrored
 from gfmp.cluster.searching import SearchStage, chosen_settings, run_searches
 from gfmp.cluster.session import ray_session
+from gfmp.cluster.shortfall import shortfall
 from gfmp.cluster.sweep_inputs import SweepNames, bind_grid, look_up
 from gfmp.cluster.trial import Materials, TrialJob
 from gfmp.cluster.tuning import TrialPool, run_trials
 from gfmp.cluster.watch import StopSignal, SweepConsole, follow, interruption
-from gfmp.errors import ExistsError, GfmpError, MissingInputError, PartialSweepError, SpecError
+from gfmp.errors import (
+    ExistsError,
+    GfmpError,
+    InterruptedRunError,
+    MissingInputError,
+    SpecError,
+)
 from gfmp.ledger.advice import ADVICE
 from gfmp.ledger.cells import CellStore
 from gfmp.ledger.header import NewRun
@@ -26,7 +33,6 @@ from gfmp.ledger.searches import SearchStore
 from gfmp.ledger.status import Status
 from gfmp.ledger.store import RunStore
 from gfmp.ledger.sweep import (
-    failures_of,
     listed_cells,
     planned_searches,
     settle_cells,
@@ -172,13 +178,17 @@ def _drive(sweep: _Sweep, console: SweepConsole) -> Run:
     """
     began = time.monotonic()
     run = sweep.run
-    with run.own(), mirrored(run, sweep.workspace), run.open_writer("driver") as ledger:
+    mirror = mirrored(run, sweep.workspace, console.say)
+    with run.own(), mirror, run.open_writer("driver") as ledger:
         sweep = sweep.known()
         console.planned(sweep.cells)
         _begin(sweep, ledger)
         try:
             with sweep.session(), StopSignal(run) as signals:
                 sweep = _run(sweep, ledger, console)
+        except InterruptedRunError:
+            ledger.append("interrupted", {"step": 0, "signal": signals.name})
+            raise
         except GfmpError as fault:
             ledger.append("failed", {"error": str(fault), "code": fault.code})
             raise
@@ -188,7 +198,7 @@ def _drive(sweep: _Sweep, console: SweepConsole) -> Run:
             raise interruption(run, signals.name)
         _report(sweep, console)
         if missing:
-            partial = _partial(run, missing)
+            partial = shortfall(run, missing)
             ledger.append("failed", {"error": str(partial), "code": partial.code})
             raise partial
         seconds = round(time.monotonic() - began, 3)
@@ -360,19 +370,6 @@ def _check_same(run: Run, grid: SweepGrid) -> None:
         where=str(run.path),
         why="a task, a preset or an initial model changed since it began",
         fix=f"start it anew with `{run.repeat_command}`: unchanged cells are not run again",
-    )
-
-
-def _partial(run: Run, missing: tuple[Cell, ...]) -> PartialSweepError:
-    failures = failures_of(run)
-    first = next(iter(failures.values()), "its worker died")
-    return PartialSweepError(
-        f"{len(missing):,} cell{'s have' if len(missing) > 1 else ' has'} no result; the first: "
-        f"{missing[0].model} on "
-        f"{missing[0].task.name} at {missing[0].label_percent:g} %: {first}",
-        where=str(run.path),
-        why="the other cells are finished and in the report",
-        fix=f"{run.resume_command} tries them again",
     )
 
 

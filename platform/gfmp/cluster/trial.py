@@ -16,6 +16,7 @@ from gfmp.cluster.halving import EPOCH_EVENT
 from gfmp.errors import GfmpError
 from gfmp.ledger.cells import CellResult, CellStore
 from gfmp.ledger.run import Run
+from gfmp.ledger.sweep import unended_starts
 from gfmp.plan.cells import Cell
 from gfmp.spec.vocabularies import parts
 from gfmp.storage.workspace import Workspace
@@ -25,6 +26,8 @@ from gfmp.tasks.subsets import order
 if TYPE_CHECKING:
     from gfmp.tasks.task import Task
 
+# A cell that needs more memory than there is kills every worker that comes to it.
+MOST_DEATHS_OF_A_CELL = 5
 _NO_ROWS = np.zeros(0, dtype=np.int64)
 Fields = Mapping[str, object]
 Report = Callable[[str, Fields], None]
@@ -82,7 +85,8 @@ class TrialJob:
 def run_trial(job: TrialJob, materials: Materials, report: Report) -> None:
     """Run the cells that have no result yet, until the sweep is asked to stop.
 
-    A cell that fails is reported and does not touch the others.
+    A cell that fails is reported and does not touch the others; neither does one that takes its
+    worker with it, which is given up after a few attempts.
     """
     import torch
 
@@ -94,6 +98,10 @@ def run_trial(job: TrialJob, materials: Materials, report: Report) -> None:
         if run.stop_requested():
             return
         if job.finished(cell):
+            continue
+        if (deaths := unended_starts(run, cell.fingerprint)) >= MOST_DEATHS_OF_A_CELL:
+            error = f"its worker died {deaths} times while it computed this cell"
+            report("cell_failed", {"cell": cell.fingerprint, "error": error})
             continue
         report("cell_started", _axes(cell))
         began = time.monotonic()

@@ -13,9 +13,11 @@ from gfmp.cluster.noise import capture_forever
 from gfmp.cluster.trial import Materials, TrialJob, run_trial
 from gfmp.errors import TrainingError
 
-# A worker that dies (memory, a crash in native code) takes its trial with it; the trial goes on
-# with its unfinished cells in a new worker, this often.
-_MAX_FAILURES = 2
+# A worker that dies (memory, a crash in native code, a machine that is taken away) takes its
+# trial with it; the trial goes on with its unfinished cells in a new worker. So many deaths without
+# the end of a cell in between are survived; on machines that come and go no fixed number would do.
+MOST_DEATHS = 10
+_PROGRESS = frozenset({"cell", "cell_failed"})
 Result = Mapping[str, Any]
 Record = Callable[[str, Mapping[str, object]], object]
 
@@ -107,7 +109,7 @@ def _tuner(  # type: ignore[no-untyped-def]  # noqa: ANN202 - Ray is untyped
         run_config=tune.RunConfig(
             name=f"segment-{pool.segment:03d}",
             storage_path=str(pool.folder),
-            failure_config=tune.FailureConfig(max_failures=_MAX_FAILURES),
+            failure_config=tune.FailureConfig(max_failures=MOST_DEATHS),
             callbacks=[_listener(record)],
             verbose=0,
         ),
@@ -132,11 +134,18 @@ def _listener(record: Record) -> Any:  # noqa: ANN401 - Ray is untyped
         """Hands what trials report to the ledger."""
 
         def on_trial_result(
-            self, iteration: int, trials: object, trial: object, result: Result, **info: object
+            self,
+            iteration: int,
+            trials: object,
+            trial: Any,  # noqa: ANN401 - Ray is untyped
+            result: Result,
+            **info: object,
         ) -> None:
-            """Hand on what a trial reported."""
+            """Hand on what a trial reported; one that comes forward may fail as often again."""
             if "kind" in result:
                 record(result["kind"], result["fields"])
+            if result.get("kind") in _PROGRESS:
+                trial.max_failures = trial.num_failures + MOST_DEATHS
 
         def on_trial_error(
             self,

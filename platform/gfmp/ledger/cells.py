@@ -15,9 +15,12 @@ from numpy.typing import NDArray
 from gfmp.errors import CorruptArtefactError, ExistsError
 from gfmp.storage.atomic import atomic_write, read_json, staged_directory, write_json
 from gfmp.storage.hashes import sha256_bytes
+from gfmp.storage.seals import SEAL, sealed, unsealed
 from gfmp.storage.workspace import Workspace
 
-FORMAT_VERSION = 1
+# Version 1 has no checksum over the numbers.
+FORMAT_VERSION = 2
+_UNSEALED_VERSION = 1
 _RESULT, _PREDICTIONS = "result.json", "test_predictions.npy"
 
 
@@ -73,17 +76,15 @@ class CellStore:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(ExistsError), staged_directory(folder) as staging:
             atomic_write(staging / _PREDICTIONS, predictions)
-            write_json(
-                staging / _RESULT,
-                {
-                    "format_version": FORMAT_VERSION,
-                    "cell": dict(cell),
-                    "metrics": dict(result.metrics),
-                    "facts": _writable(result.facts),
-                    "history": [_writable(point) for point in result.history],
-                    "predictions_sha256": sha256_bytes(predictions),
-                },
-            )
+            body = {
+                "format_version": FORMAT_VERSION,
+                "cell": dict(cell),
+                "metrics": dict(result.metrics),
+                "facts": _writable(result.facts),
+                "history": [_writable(point) for point in result.history],
+                "predictions_sha256": sha256_bytes(predictions),
+            }
+            write_json(staging / _RESULT, sealed(body))
 
     def get(self, fingerprint: str) -> CellResult:
         """Return the result of a finished cell.
@@ -108,10 +109,11 @@ class CellStore:
 
 
 def _read(folder: Path, fingerprint: str) -> CellResult:
-    value = read_json(folder / _RESULT)
+    stored = read_json(folder / _RESULT)
     data = (folder / _PREDICTIONS).read_bytes()
-    if value["format_version"] != FORMAT_VERSION:
-        raise ValueError(f"its format version is {value['format_version']!r}")
+    value, version = unsealed(stored), stored["format_version"]
+    if version != (FORMAT_VERSION if SEAL in stored else _UNSEALED_VERSION):
+        raise ValueError(f"its format version is {version!r}")
     if sha256_bytes(data) != value["predictions_sha256"]:
         raise ValueError("its predictions do not hash to what its result says")
     history = value["history"]

@@ -19,14 +19,16 @@
 | rank0 | report | flat numbers, checks |
 | rank0 | outcome | status, step: how the workers ended |
 
-A number that is not finite is written as `{"nonfinite": "nan"}` (or `inf`, `-inf`), because JSON
-has no word for it and because such a number must keep its meaning.
+A line ends with a CRC-32 of all before it, so that a changed digit does not pass for a number;
+lines of before have none. A number that is not finite is written as `{"nonfinite": "nan"}` (or
+`inf`, `-inf`), because JSON has no word for it and because such a number must keep its meaning.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -40,6 +42,7 @@ COMMIT_KINDS = LIFECYCLE_KINDS | {
     "report",
     "outcome",
 }
+_CHECKSUM = b',"crc32":'
 _NONFINITE = "nonfinite"
 _WORDS = frozenset({"nan", "inf", "-inf"})
 
@@ -83,7 +86,7 @@ class Event:
 
 
 def encode(event: Event) -> bytes:
-    """Return `event` as one line of ASCII JSON that ends with a newline.
+    """Return `event` as one line of ASCII JSON with its checksum, ended by a newline.
 
     Raises:
         TypeError: a field holds something JSON has no word for.
@@ -97,16 +100,21 @@ def encode(event: Event) -> bytes:
         "fields": _finite(event.fields),
     }
     text = json.dumps(value, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
-    return text.encode("ascii") + b"\n"
+    body = text.encode("ascii")[:-1]
+    return b"%s%s%d}\n" % (body, _CHECKSUM, zlib.crc32(body))
 
 
 def decode(line: bytes) -> Event:
     """Rebuild the event of one line.
 
     Raises:
-        ValueError: the line is not an event.
+        ValueError: the line is not an event, or not the one that was written.
     """
     value = json.loads(line, object_hook=_restore)
+    if isinstance(value, dict) and (checksum := value.pop("crc32", None)) is not None:
+        body, _, found = line.rpartition(_CHECKSUM)
+        if checksum != zlib.crc32(body) or found.rstrip(b"\n") != b"%d}" % checksum:
+            raise ValueError("its content differs from its checksum")
     try:
         event = Event(**value)
     except TypeError as fault:

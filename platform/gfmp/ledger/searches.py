@@ -10,9 +10,11 @@ from pydantic import TypeAdapter
 from gfmp.errors import CorruptArtefactError
 from gfmp.plan.search import SearchOutcome, SearchPlan, Tried
 from gfmp.storage.atomic import read_json, write_json
+from gfmp.storage.seals import SEAL, sealed, unsealed
 from gfmp.storage.workspace import Workspace
 
-FORMAT_VERSION = 1
+# Version 1 has no checksum over the scores.
+FORMAT_VERSION = 2
 _OUTCOME, _STOPPED = "outcome.json", "stopped"
 
 
@@ -39,7 +41,8 @@ class SearchStore:
 
     def put_stopped(self, search: str, tried: Tried) -> None:
         """Keep a setting that was stopped, so that it is not tried again."""
-        write_json(self.path(search) / _STOPPED / f"{tried.cell}.json", _to_json(tried))
+        path = self.path(search) / _STOPPED / f"{tried.cell}.json"
+        write_json(path, sealed(_to_json(tried)))
 
     def stopped(self, search: str) -> dict[str, Tried]:
         """Return the settings that were stopped, by cell.
@@ -48,7 +51,7 @@ class SearchStore:
             CorruptArtefactError: a file is not as it was written.
         """
         files = sorted((self.path(search) / _STOPPED).glob("*.json"))
-        found = [_read(file, read_json(file)) for file in files]
+        found = [_read(file, _body(file)) for file in files]
         return {tried.cell: tried for tried in found}
 
     def put(self, plan: SearchPlan, outcome: SearchOutcome) -> None:
@@ -56,22 +59,20 @@ class SearchStore:
         if self.finished(outcome.search):
             return
         pairs = zip(plan.samples, outcome.tried, strict=True)
-        write_json(
-            self.path(outcome.search) / _OUTCOME,
-            {
-                "format_version": FORMAT_VERSION,
-                "search": outcome.search,
-                "name": plan.name,
-                "plan": plan.to_json(),
-                "tried": [
-                    {**_to_json(tried), "learner": cell.learner.model_dump(mode="json")}
-                    for cell, tried in pairs
-                ],
-                "chosen": outcome.chosen,
-                "why": outcome.why,
-                "metric": outcome.metric,
-            },
-        )
+        body = {
+            "format_version": FORMAT_VERSION,
+            "search": outcome.search,
+            "name": plan.name,
+            "plan": plan.to_json(),
+            "tried": [
+                {**_to_json(tried), "learner": cell.learner.model_dump(mode="json")}
+                for cell, tried in pairs
+            ],
+            "chosen": outcome.chosen,
+            "why": outcome.why,
+            "metric": outcome.metric,
+        }
+        write_json(self.path(outcome.search) / _OUTCOME, sealed(body))
 
     def get(self, search: str) -> SearchOutcome:
         """Return how a finished search ended.
@@ -81,7 +82,7 @@ class SearchStore:
             FileNotFoundError: it has not chosen; ask `finished` first.
         """
         path = self.path(search) / _OUTCOME
-        value = read_json(path)
+        value = _body(path)
         listed, chosen = value.get("tried"), value.get("chosen")
         if not isinstance(listed, list) or not isinstance(chosen, int):
             raise _changed(path, "it lists no settings or no choice")
@@ -90,6 +91,17 @@ class SearchStore:
             raise _changed(path, "its choice is none of its settings, or it is another search")
         why, metric = str(value.get("why", "")), str(value.get("metric", ""))
         return SearchOutcome(search, tried, chosen, why, metric)
+
+
+def _body(path: Path) -> dict[str, object]:
+    try:
+        stored = read_json(path)
+        body = unsealed(stored)
+    except ValueError as fault:
+        raise _changed(path, str(fault)) from fault
+    if SEAL not in stored and stored.get("format_version") == FORMAT_VERSION:
+        raise _changed(path, "its checksum is missing")
+    return body
 
 
 def _to_json(tried: Tried) -> dict[str, object]:

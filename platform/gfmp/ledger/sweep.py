@@ -362,6 +362,17 @@ def failures_of(run: Run) -> Mapping[str, str]:
     return book_of(run).failures()
 
 
+def unended_starts(run: Run, fingerprint: str) -> int:
+    """Return how often a cell was begun and not ended since the sweep was last started."""
+    number = 0
+    for event in run.events("started", "cell_started", "cell_failed", "cell"):
+        if event.kind == "started":
+            number = 0
+        elif event.fields.get("cell") == fingerprint:
+            number = number + 1 if event.kind == "cell_started" else 0
+    return number
+
+
 def book_of(run: Run) -> SweepBook:
     """Return the book of everything the ledger of a sweep says so far.
 
