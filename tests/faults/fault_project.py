@@ -220,7 +220,7 @@ class Project:
                 return
 
 
-def fault(kind: str, once: Path | None = None, **where: int) -> dict[str, str]:
+def fault(kind: str, once: Path | None = None, **where: float) -> dict[str, str]:
     """Return the environment that makes a fault inside a worker; see fault_inject.
 
     Args:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
 import time
 from html.parser import HTMLParser
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 from made_up_sweeps import DEMO, TARGET, Sweep, cell_of, facts_of, labels, noisy, result_of
 
-from gfmp.errors import StorageError
+from gfmp.errors import CorruptArtefactError, StorageError
 from gfmp.report.analysis import analyse
 from gfmp.report.bootstrap import Estimate
 from gfmp.report.comparisons import Findings
@@ -20,7 +21,7 @@ from gfmp.report.data import SweepData, TaskFacts
 from gfmp.report.figures import pictures
 from gfmp.report.html import report_page
 from gfmp.report.page import Datum, number, table, with_interval
-from gfmp.report.write import report_files, write_report
+from gfmp.report.write import check_report, report_files, write_report
 from gfmp.tasks.task import Target
 
 SMALL = Sweep(tasks=("fly",), num_test=40, percents=(1.0, 100.0))
@@ -223,3 +224,40 @@ def test_250_cells_of_2000_rows_take_seconds(tmp_path: Path) -> None:
     started = time.perf_counter()
     write_report(data, tmp_path)
     assert time.perf_counter() - started < 20.0 * max(1.0, len(data.finished) / 250)
+
+
+def test_the_manifest_names_every_file_and_every_cell(tmp_path: Path) -> None:
+    data = SMALL.data()
+    write_report(data, tmp_path / "report", 5)
+    check_report(tmp_path / "report")
+    manifest = json.loads((tmp_path / "report" / "manifest.json").read_text())
+    assert manifest["cells"] == sorted(cell.fingerprint for cell, _ in data.finished)
+    assert manifest["run"] == data.run_id
+    on_disk = [p for p in (tmp_path / "report").rglob("*") if p.is_file()]
+    assert len(manifest["files"]) == len(on_disk) - 1
+
+
+def test_a_report_that_was_touched_is_told_with_every_file(tmp_path: Path) -> None:
+    folder = tmp_path / "report"
+    write_report(SMALL.data(), folder, 5)
+    table = folder / "results.csv"
+    table.write_text(table.read_text().replace("0.", "0.9", 1))
+    (folder / "report.md").unlink()
+    (folder / "figures" / "mine.png").write_bytes(b"x")
+    with pytest.raises(CorruptArtefactError) as caught:
+        check_report(folder)
+    names = {Path(problem.where).name for problem in caught.value.problems}
+    assert names == {"results.csv", "report.md", "mine.png"}
+    manifest = folder / "manifest.json"
+    manifest.write_text(manifest.read_text().replace("results.csv", "another.csv"))
+    with pytest.raises(CorruptArtefactError, match="differs from its checksum"):
+        check_report(folder)
+
+
+def test_an_older_report_gives_way_whole(tmp_path: Path) -> None:
+    folder = tmp_path / "report"
+    write_report(SMALL.data(), folder, 5)
+    (folder / "figures" / "of_a_task_that_is_gone.png").write_bytes(b"x")
+    write_report(SMALL.data(), folder, 5)
+    check_report(folder)
+    assert [p.name for p in tmp_path.iterdir()] == ["report"]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from gfmp.errors import StorageError
 from gfmp.storage import exchange
 from gfmp.storage.exchange import replaced_directory
 
@@ -84,6 +85,20 @@ def test_a_reader_never_finds_none_or_a_mixture(tmp_path: Path) -> None:
     assert looks > 0
     assert mixed == 0
     assert words(folder) == ["29"] * 3
+
+
+@pytest.mark.parametrize("kind", ["file", "link"])
+def test_what_is_no_folder_is_left_alone(tmp_path: Path, kind: str) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    if kind == "file":
+        (tmp_path / "report").write_text("mine")
+    else:
+        (tmp_path / "report").symlink_to(other)
+    with pytest.raises(StorageError, match="Not a directory"):
+        write(tmp_path / "report", "new")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["other", "report"]
+    assert list(other.iterdir()) == []
 
 
 def test_without_an_exchange_of_names_it_works_too(

@@ -50,6 +50,8 @@ def replaced_directory(final: Path) -> Iterator[Path]:
 
 
 def _take_place(whole: Path, final: Path) -> None:
+    if final.is_symlink() or (final.exists() and not final.is_dir()):
+        raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(final))
     if not final.exists():
         whole.rename(final)
     elif not _exchange(whole, final):

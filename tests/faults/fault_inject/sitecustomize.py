@@ -11,6 +11,9 @@ faults (several are parted by `;`):
     raise rank=1 step=7          its code raises
     kill rank=1 step=7           SIGKILL
     kill-in-share rank=1 step=8  SIGKILL half-way through its share of that checkpoint
+    raise-cell percent=50        each cell of a sweep with so many per cent of the labels raises
+    kill-cell percent=50         SIGKILL while such a cell is computed
+    slow-cell seconds=2          every cell takes that much longer
 
 `once=FILE` makes a fault happen only while FILE is not there, and writes it.
 """
@@ -41,6 +44,16 @@ class Fault:
         """Return True every time the fault shall happen."""
         if (rank, step) != (int(self.words["rank"]), int(self.words["step"])):
             return False
+        return self.first()
+
+    def due_in_cell(self, percent: float) -> bool:
+        """Return True every time the fault shall happen in a cell of a sweep."""
+        if not self.kind.endswith("-cell"):
+            return False
+        return percent == float(self.words.get("percent", percent)) and self.first()
+
+    def first(self) -> bool:
+        """Return True unless the fault happens once and has happened."""
         once = self.words.get("once")
         if once is None:
             return True
@@ -93,7 +106,7 @@ def _wrap_step(module: ModuleType) -> None:
     def take(self: Any, batches: Sequence[Any], *rest: Any) -> Any:
         rank, step = self.group.rank, int(batches[0].step) + 1
         for fault in FAULTS:
-            if fault.kind == "kill-in-share" or not fault.due(rank, step):
+            if fault.kind.endswith(("-share", "-cell")) or not fault.due(rank, step):
                 continue
             _stop_here(fault)
             loss = float("nan") if fault.kind == "nan" else 1.0
@@ -120,11 +133,32 @@ def _wrap_checkpoint(module: ModuleType) -> None:
     module._write_share = write_share
 
 
-WRAPPERS = {"gfmp.training.step": _wrap_step, "gfmp.training.checkpoint": _wrap_checkpoint}
+def _wrap_cells(trial: Any) -> None:
+    original = trial.run
+
+    def run(self: Any, cell: Any, rows: Any) -> Any:
+        for fault in FAULTS:
+            if not fault.due_in_cell(cell.label_percent):
+                continue
+            if fault.kind == "slow-cell":
+                time.sleep(float(fault.words["seconds"]))
+            else:
+                _stop_here(Fault(fault.kind.removesuffix("-cell")))
+        return original(self, cell, rows)
+
+    trial.run = run
+
+
+WRAPPERS = {
+    "gfmp.training.step": _wrap_step,
+    "gfmp.training.checkpoint": _wrap_checkpoint,
+    "gfmp.learners.kmer": lambda module: _wrap_cells(module.KmerTrial),
+    "gfmp.learners.cnn": lambda module: _wrap_cells(module.CnnTrial),
+}
 
 
 class Finder(importlib.abc.MetaPathFinder):
-    """Finds the two modules as Python would, and wraps one call of each after its import."""
+    """Finds these modules as Python would, and wraps one call of each after its import."""
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
