@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -153,7 +153,7 @@ class StepSource:
     plan: Plan
     rank: int
 
-    def __call__(self, dealing: Dealing) -> Iterator[tuple[TokenBatch, ...]]:
+    def __call__(self, dealing: Dealing) -> Generator[tuple[TokenBatch, ...], None, None]:
         """Yield the micro-batches of each step."""
         where, feed = self.plan.where, self.feed.under(dealing.weights)
         for step in range(dealing.first_step, dealing.end_step):

@@ -13,7 +13,7 @@ training process (ray 2.60, `process_completed_tasks`).
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -55,7 +55,7 @@ class RayStepSource:
     run_folder: Path
     share: Share
 
-    def __call__(self, dealing: Dealing) -> Iterator[tuple[TokenBatch, ...]]:
+    def __call__(self, dealing: Dealing) -> Generator[tuple[TokenBatch, ...], None, None]:
         """Yield the micro-batches of each step of a dealing; none beyond it is made ahead."""
         make = partial(self._burst, dealing.weights)
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="feed") as pool:

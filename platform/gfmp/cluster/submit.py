@@ -25,6 +25,8 @@ from gfmp.spec.load import overridden, validate
 from gfmp.spec.pretrain import PretrainSpec
 from gfmp.storage.documents import Document, document_text, parse_document
 from gfmp.storage.workspace import Workspace
+from gfmp.training.history import require_checkpoint
+from gfmp.training.room import require_room_to_train
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ def start(submission: Submission, console: Console) -> Run:
     Raises:
         GfmpError: see `_drive`; building can fail with data, vocabulary and storage errors.
     """
+    require_room_to_train(submission.plan, submission.workspace.runs)
     with ray_session(submission.plan.where.workers):
         plan, run = _prepared(submission, console.say)
         return _drive(run, plan, submission.workspace, console)
@@ -115,6 +118,8 @@ def resume(run: Run, where: Where | None, workspace: Workspace, console: Console
 
     Raises:
         ExistsError: the run is finished.
+        MissingInputError: what it had committed is gone.
+        StorageError: the disk has no room for its checkpoints.
         GfmpError: see `_drive`.
     """
     if run.status() is Status.FINISHED:
@@ -125,6 +130,8 @@ def resume(run: Run, where: Where | None, workspace: Workspace, console: Console
             fix="submit its job again for a new run, with more steps if that is what you want",
         )
     plan = run.plan() if where is None else replace(run.plan(), where=where)
+    require_checkpoint(run)
+    require_room_to_train(plan, run.path)
     with ray_session(plan.where.workers):
         return _drive(run, plan, workspace, console)
 
@@ -142,7 +149,7 @@ def new_where(run: Run, document: Document, workspace: Workspace) -> Where:
         raise SpecError(
             f"the changes make another model (identity {plan.what.fingerprint[:12]})",
             where=run.id,
-            why="a resume may change only `compute` and `checkpoint`",
+            why="a resume may change only `compute`, `checkpoint` and `numbers`",
             fix="submit the changed job as a new run",
         )
     return plan.where

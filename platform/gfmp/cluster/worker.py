@@ -66,6 +66,7 @@ def train_worker(config: Mapping[str, str]) -> None:
 def _train(member: Member, pulse: Pulse) -> None:
     from gfmp.cluster.feed import RayStepSource, Share
     from gfmp.cluster.inputs import RunInputs
+    from gfmp.training.history import newest_commit
     from gfmp.training.loop import Job, train
 
     inputs, run = RunInputs.open(member.folder), Run.open(member.folder)
@@ -84,6 +85,7 @@ def _train(member: Member, pulse: Pulse) -> None:
                 checkpoints=run.checkpoints_path,
                 record=record,
                 should_stop=lambda: run.stop_requested() or preempted(),
+                committed_step=newest_commit(run),
             )
         )
         if outcome.status == "interrupted" and not run.stop_requested():

@@ -16,6 +16,9 @@
 | rank0 | evaluation | step, heldout/<vocabulary>/loss, .../excess_bits: moves an adaptive mixture |
 | rank0 | checkpoint | step, path, bytes, seconds |
 | rank0 | checkpoint_rejected | path, reason |
+| rank0 | incident | step, cause, policy, message, dump: a step whose numbers are not sound |
+| rank0 | left_out | step: it was dealt and not trained on |
+| rank0 | rewound | step: of the checkpoint the run went back to, from_step, first, end, cause |
 | rank0 | report | flat numbers, checks |
 | rank0 | outcome | status, step: how the workers ended |
 
@@ -39,6 +42,8 @@ COMMIT_KINDS = LIFECYCLE_KINDS | {
     "resumed",
     "checkpoint",
     "checkpoint_rejected",
+    "incident",
+    "rewound",
     "report",
     "outcome",
 }

@@ -52,6 +52,7 @@ class SeriesBook:
 
     A segment that starts at step s (the step after the checkpoint it loaded) makes everything
     earlier segments said about steps >= s obsolete, also what has not been computed again yet.
+    A run that goes back to step s does the same to what it said itself about steps > s.
     """
 
     def __init__(self, keep: Callable[[int], bool] = keep_every_step) -> None:
@@ -67,6 +68,8 @@ class SeriesBook:
         for event in events:
             if event.kind == "resumed":
                 self._begin(event.segment, event.step + 1)
+            elif event.kind == "rewound":
+                self._forget({s for s in self._segment_of if s > event.step})
             elif event.kind in _PREFIXES:
                 self._add(event)
 
@@ -84,7 +87,9 @@ class SeriesBook:
 
     def _begin(self, segment: int, start: int) -> None:
         self._starts.append((segment, start))
-        stale = {s for s, owner in self._segment_of.items() if s >= start and owner < segment}
+        self._forget({s for s, own in self._segment_of.items() if s >= start and own < segment})
+
+    def _forget(self, stale: set[int]) -> None:
         self._recomputed |= stale
         for step in stale:
             del self._segment_of[step]

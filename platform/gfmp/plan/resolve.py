@@ -86,6 +86,7 @@ def _where(sizes: Sizes) -> Where:
         max_failures=sizes.spec.compute.max_failures,
         checkpoint=sizes.spec.checkpoint,
         stall_seconds=sizes.spec.compute.stall_seconds,
+        numbers=sizes.spec.numbers,
     )
 
 

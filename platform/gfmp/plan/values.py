@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
@@ -15,6 +15,7 @@ from gfmp.spec.pretrain import (
     Checkpointing,
     Evaluation,
     Masking,
+    Numbers,
     Optimiser,
     Precision,
 )
@@ -116,7 +117,7 @@ class What:
 
 @dataclass(frozen=True)
 class Where:
-    """Placement: changes speed and memory, not the numbers.
+    """Placement and care: changes speed and memory, and no number of a run that stays sound.
 
     Attributes:
         workers: Data-parallel ranks.
@@ -127,6 +128,7 @@ class Where:
         max_failures: Worker failures without a new checkpoint in between that are retried.
         checkpoint: Commit interval and retention.
         stall_seconds: Longest time without a step before a rank counts as hung.
+        numbers: What happens to a step whose numbers are not sound.
     """
 
     workers: int
@@ -137,6 +139,7 @@ class Where:
     max_failures: int
     checkpoint: Checkpointing
     stall_seconds: int = 600
+    numbers: Numbers = field(default_factory=Numbers)
 
 
 @dataclass(frozen=True)

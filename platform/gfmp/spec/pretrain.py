@@ -209,6 +209,40 @@ class Compute(Closed):
     stall_seconds: Annotated[int, Field(ge=1, le=3600)] = 600
 
 
+class Numbers(Closed):
+    """What happens to a step whose loss or gradient is not finite, or whose gradient jumps.
+
+    No rank changes a weight in such a step, and what it was computed from is dumped for
+    `gfmp replay`. May change at a resume: it does nothing to a run whose numbers are sound.
+
+    Attributes:
+        on_nonfinite: `abort` ends the run with status 70. `skip` leaves the batch out and goes on
+            with the next. `rewind` goes back to the newest checkpoint at least `rewind_steps`
+            before and leaves out the `skip_steps` batches from there on, as PaLM did after a
+            spike (Chowdhery et al. 2022, arXiv 2204.02311, 5.1).
+        spike_factor: A gradient norm of more than so many times the median of the last ones
+            counts as not finite; without it no finite norm does.
+        rewind_steps: Steps before the bad one at which `rewind` begins to leave out.
+        skip_steps: Batches it leaves out.
+        most_times: Steps that are skipped or rewound in a run; the next one ends it.
+    """
+
+    on_nonfinite: Literal["abort", "skip", "rewind"] = "abort"
+    spike_factor: Annotated[float, Field(gt=1.0)] | None = None
+    rewind_steps: PositiveInt = 100
+    skip_steps: PositiveInt = 200
+    most_times: PositiveInt = 10
+
+    @model_validator(mode="after")
+    def _the_bad_batch_is_left_out(self) -> Numbers:
+        if self.skip_steps <= self.rewind_steps:
+            raise ValueError(
+                f"skip_steps {self.skip_steps} do not reach the bad batch,"
+                f" {self.rewind_steps} steps after the first one left out"
+            )
+        return self
+
+
 class PretrainSpec(Closed):
     """A pretraining job.
 
@@ -248,6 +282,7 @@ class PretrainSpec(Closed):
     evaluation: Evaluation = Evaluation()
     checkpoint: Checkpointing = Checkpointing()
     compute: Compute = Compute()
+    numbers: Numbers = Numbers()
 
     @field_validator("vocabularies", "model")
     @classmethod

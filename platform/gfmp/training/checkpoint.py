@@ -20,7 +20,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
-from gfmp.errors import TrainingError
+from gfmp.errors import GfmpError, StorageError, TrainingError
 from gfmp.plan.values import Plan, What
 from gfmp.storage.atomic import (
     TEMPORARY_PREFIX,
@@ -42,6 +42,7 @@ from gfmp.training.manifest import (
     write_manifest,
 )
 from gfmp.training.processes import Group
+from gfmp.training.room import require_room, too_large
 from gfmp.vocabulary.ensemble import Ensemble
 
 
@@ -90,27 +91,36 @@ class Store:
 
         Raises:
             TrainingError: a weight or moment is not finite; nothing is published.
-            StorageError: a rank could not write; nothing is published.
+            StorageError: there is too little room, or a rank could not write; nothing is
+                published.
             ExistsError: a checkpoint of this step is already there.
         """
         final = self.folder / directory_name(cursor.step)
-        staging = Path(self.group.on_root(lambda: str(self._stage(final))))
+        held, needed = _take(engine, self.group)
+        staging = Path(self.group.on_root(lambda: str(self._stage(final, needed))))
         try:
-            held = _take(engine, self.group)
             written = self.group.all_agree(lambda: _write_share(staging, held, cursor.step))
             files = {name: file for share in written for name, file in share.items()}
             num_bytes = self.group.on_root(
                 lambda: self._publish(staging, cursor, heldout_loss, files)
             )
-        except BaseException:
+        except GfmpError as fault:
+            # Everything else, such as a rank that was killed, leaves the folder behind: whoever
+            # restarts finds it, tells why this checkpoint is not there, and removes it.
             shutil.rmtree(staging, ignore_errors=True)
+            if isinstance(fault, StorageError):
+                raise too_large(final, needed, fault) from fault
             raise
         return Committed(final, num_bytes)
 
-    def _stage(self, final: Path) -> Path:
+    def _stage(self, final: Path, needed: int) -> Path:
         staging = self.folder / f"{TEMPORARY_PREFIX}{final.name}-{uuid.uuid4().hex}"
         with storage_faults(final):
-            staging.mkdir(parents=True)
+            # Not its parents: a run whose folder is gone must not begin another one there.
+            self.folder.mkdir(exist_ok=True)
+        require_room(self.folder, needed, final.name)
+        with storage_faults(final):
+            staging.mkdir()
         return staging
 
     def _publish(
@@ -151,20 +161,26 @@ def moment_key(name: str, part: str) -> str:
     return f"{name}.{part}"
 
 
-def _take(engine: Readable, group: Group) -> dict[str, dict[str, Tensor]]:
-    """Read every value on all ranks together; keep those this rank writes, by file."""
+def _take(engine: Readable, group: Group) -> tuple[dict[str, dict[str, Tensor]], int]:
+    """Read every value on all ranks together.
+
+    Returns:
+        Those this rank writes, by file; and the bytes of all of them.
+    """
     owners = _owners(engine, group.world)
     weights: dict[str, Tensor] = {}
     moments: dict[str, Tensor] = {}
+    num_bytes = 0
     for name in engine.names:
         for part in PARTS:
             value = engine.read(name, part)
+            num_bytes += value.numel() * value.element_size()
             if part == "weight" and group.rank == 0:
                 weights[name] = value.contiguous()
             elif part != "weight" and owners[name] == group.rank:
                 moments[moment_key(name, part)] = value.contiguous()
     held = {moments_file(group.rank, group.world): moments}
-    return {WEIGHTS_FILE: weights, **held} if group.rank == 0 else held
+    return ({WEIGHTS_FILE: weights, **held} if group.rank == 0 else held), num_bytes
 
 
 def _owners(engine: Readable, world: int) -> dict[str, int]:
@@ -179,15 +195,20 @@ def _write_share(
     for file, tensors in held.items():
         _refuse_nonfinite(tensors, step)
         with storage_faults(staging / file):
-            _save(tensors, staging / file, step)
+            save_tensors(tensors, staging / file, {"step": str(step)})
             fsync_file(staging / file)
             files[file] = stored_file(staging / file)
     return files
 
 
-def _save(tensors: Mapping[str, Tensor], path: Path, step: int) -> None:
+def save_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str]) -> None:
+    """Write a safetensors file.
+
+    Raises:
+        OSError: what the operating system said.
+    """
     try:
-        save_file(dict(tensors), path, metadata={"step": str(step)})
+        save_file(dict(tensors), path, metadata=dict(metadata))
     except SafetensorError as fault:
         # The library wraps what the operating system said; its number is in the text.
         number = re.search(r"os error (\d+)", str(fault))

@@ -7,6 +7,7 @@ norm, in one AdamW update.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any, Literal, Protocol
 
@@ -52,12 +53,16 @@ class Engine(Readable, Protocol):
         """
         ...
 
-    def step(self, learning_rate: float) -> float:
+    def step(self, learning_rate: float, most_norm: float = math.inf) -> float:
         """Update the weights with the gradient of the step's micro-batches, and clear it.
 
+        Args:
+            learning_rate: Rate of this update.
+            most_norm: Largest gradient norm that updates; below 0 none does.
+
         Returns:
-            Global L2 norm of the gradient before clipping. When it is not finite no rank has
-            changed a weight.
+            Global L2 norm of the gradient before clipping. When it is not finite, or above
+            `most_norm`, no rank has changed a weight or a moment.
         """
         ...
 
@@ -102,6 +107,11 @@ def make_adamw(model: nn.Module, optimiser: Optimiser) -> torch.optim.AdamW:
         weight_decay=optimiser.weight_decay,
         fused=True,
     )
+
+
+def updates(norm: float, most_norm: float) -> bool:
+    """Return True when a gradient of this norm may change the weights."""
+    return math.isfinite(norm) and norm <= most_norm
 
 
 def clip_divisor(norm: float, clip_norm: float) -> float:

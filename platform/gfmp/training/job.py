@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -14,7 +14,7 @@ from gfmp.genome.corpus import Corpus
 from gfmp.plan.values import Plan
 from gfmp.vocabulary.ensemble import Ensemble
 
-StepSource = Callable[[Dealing], Iterator[tuple[TokenBatch, ...]]]
+StepSource = Callable[[Dealing], Generator[tuple[TokenBatch, ...], None, None]]
 Recorder = Callable[[str, Mapping[str, object]], object]
 Status = Literal["finished", "interrupted"]
 
@@ -32,6 +32,7 @@ class Job:
         checkpoints: Folder of the run's checkpoints; created when missing.
         record: Takes (kind, JSON-able fields) of events; called on rank 0 only.
         should_stop: Looked at on rank 0 before each step.
+        committed_step: The step of the newest checkpoint that must be there, by the ledger.
     """
 
     plan: Plan
@@ -42,6 +43,12 @@ class Job:
     checkpoints: Path
     record: Recorder
     should_stop: Callable[[], bool]
+    committed_step: int = 0
+
+    @property
+    def dumps(self) -> Path:
+        """Folder of what steps with unsound numbers were computed from, beside the checkpoints."""
+        return self.checkpoints.parent / "dumps"
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,10 @@ def train(job: Job) -> Outcome:
     """Train from the newest checkpoint, or from step 0 when there never was one, to the end.
 
     Raises:
-        TrainingError: a number was not finite; the last checkpoint stays.
+        TrainingError: a number was not sound, and the plan does not leave it out; the last
+            checkpoint stays.
         SpecError: the checkpoint belongs to another plan or ensemble.
-        MissingInputError: there are checkpoints, and none is whole.
+        MissingInputError: checkpoints were committed, and none is whole or none is left.
         StorageError: a checkpoint could not be written.
     """
     with flushed_denormals():
@@ -37,8 +38,8 @@ def _train(job: Job) -> Outcome:
         if agreed.stop:
             session.commit()
             return session.outcome("interrupted")
-        session.step(own, agreed)
-        session.evaluate_if_due()
-        session.commit_if_due()
+        if session.step(own, agreed):
+            session.evaluate_if_due()
+            session.commit_if_due()
     session.report()
     return session.outcome("finished")

@@ -41,19 +41,52 @@ class Reweighing:
 
 
 @dataclass(frozen=True)
+class LeftOut:
+    """Batches that were dealt and not trained on, because a step's numbers were not sound.
+
+    Attributes:
+        first: First step of the feed that is left out.
+        end: The step after the last one.
+        bad_step: The step that caused it.
+        cause: What was wrong there.
+    """
+
+    first: int
+    end: int
+    bad_step: int
+    cause: str
+
+
+@dataclass(frozen=True)
 class Cursor:
     """Where a run stands; with the weights all a resumed run needs.
 
     Attributes:
-        step: Optimiser updates done; the next one reads the feed's step of this number.
+        step: Steps done; the next one reads the feed's step of this number.
         order_hash: sha256 chain over the digests of the global batches seen, in order.
         mixture: What every evaluation so far made of the weights, oldest first; empty where the
             mixture stays. The last one's weights deal the next step.
+        left_out: Batches that are not trained on, in the order of what caused it; some may
+            still lie ahead.
+        norms: Gradient norms of the last updates, for the rule of spikes; empty without one.
     """
 
     step: int
     order_hash: str
     mixture: tuple[Reweighing, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+    norms: tuple[float, ...] = ()
+
+    @property
+    def updates(self) -> int:
+        """Optimiser updates done: the steps but those left out."""
+        gone = {s for out in self.left_out for s in range(out.first, min(out.end, self.step))}
+        return self.step - len(gone)
+
+    @property
+    def leaves_out(self) -> bool:
+        """True when the next step is left out."""
+        return any(out.first <= self.step < out.end for out in self.left_out)
 
 
 @dataclass(frozen=True)

@@ -68,7 +68,7 @@ def parent_of(run: Run) -> Parent:
         init=Init(
             weights=manifest.files[WEIGHTS_FILE].sha256,
             ensemble=manifest.ensemble_fingerprint,
-            updates=found.step + updates,
+            updates=manifest.cursor.updates + updates,
         ),
         shares=_shares(manifest, found.path),
         architecture=found.architecture,

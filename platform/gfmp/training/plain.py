@@ -17,6 +17,7 @@ from gfmp.training.engine import (
     make_adamw,
     nats_and_correct,
     parameters_of,
+    updates,
 )
 from gfmp.training.processes import Group
 from gfmp.training.states import WholeStates
@@ -49,11 +50,11 @@ class PlainEngine:
         (sums[:, 0].sum() * scale).backward()
         return sums.detach()
 
-    def step(self, learning_rate: float) -> float:
+    def step(self, learning_rate: float, most_norm: float = math.inf) -> float:
         """See `Engine.step`."""
         self._group.sum(self._gradient)
         norm = float(torch.linalg.vector_norm(self._gradient))
-        if math.isfinite(norm):
+        if updates(norm, most_norm):
             divisor = clip_divisor(norm, self._clip_norm)
             if divisor > 1.0:
                 self._gradient.mul_(1.0 / divisor)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import safe_open
+from torch import nn
 
 from gfmp.errors import CorruptArtefactError, MissingInputError, Problem, SpecError
 from gfmp.storage.atomic import (
@@ -20,13 +22,15 @@ from gfmp.storage.atomic import (
     storage_faults,
 )
 from gfmp.training.checkpoint import Identity, Store, moment_key
-from gfmp.training.engine import PARTS, Engine, Part
+from gfmp.training.engine import PARTS, Engine, Part, parameters_of
+from gfmp.training.history import nothing_left
 from gfmp.training.manifest import (
     COMMITTED_PATTERN,
     ENSEMBLE_FILE,
     WEIGHTS_FILE,
     Cursor,
     Manifest,
+    directory_name,
     verify,
     what_differs,
 )
@@ -104,31 +108,97 @@ def clear_rejected(folder: Path, rejected: Sequence[Rejected]) -> None:
     remove_abandoned(folder)
 
 
-def restore(store: Store, engine: Engine) -> tuple[Restored | None, tuple[Rejected, ...]]:
+def restore(
+    store: Store, engine: Engine, committed_step: int = 0
+) -> tuple[Restored | None, tuple[Rejected, ...]]:
     """Load the newest whole checkpoint into `engine`; all ranks together.
+
+    Args:
+        store: The checkpoints.
+        engine: What they are loaded into.
+        committed_step: Step of the newest checkpoint that must be there, by the ledger; an older
+            one is taken when it is gone, but never the state of step 0.
 
     Returns:
         What was loaded, None only when no checkpoint was ever committed here; and what was
         rejected on the way.
 
     Raises:
-        MissingInputError: there are checkpoints, and none of them is whole.
+        MissingInputError: there are checkpoints and none of them is whole, or all are gone.
         SpecError: the checkpoint belongs to another ensemble or another plan.
     """
-    found = store.group.on_root(lambda: _find(store))
+    found = store.group.on_root(lambda: _find(store, committed_step))
     if found.path is None or found.manifest is None:
         return None, found.rejected
-    _load(found.path, found.manifest, engine)
-    engine.settle(found.manifest.cursor.step + store.identity.plan.what.updates_before)
-    return Restored(found.path, found.manifest.cursor), found.rejected
+    return _restored(found.path, found.manifest, store, engine), found.rejected
 
 
-def _find(store: Store) -> Found:
+def _restored(path: Path, manifest: Manifest, store: Store, engine: Engine) -> Restored:
+    _load(path, manifest, engine)
+    engine.settle(manifest.cursor.updates + store.identity.plan.what.updates_before)
+    return Restored(path, manifest.cursor)
+
+
+def _find(store: Store, committed_step: int) -> Found:
     found = find_newest(store.folder)
     if found.path is not None and found.manifest is not None:
         check_identity(found.path, found.manifest, store.identity)
+    step = found.manifest.cursor.step if found.manifest else 0
+    if committed_step and not step:
+        raise nothing_left(store.folder, committed_step)
     clear_rejected(store.folder, found.rejected)
+    gone = store.folder / directory_name(committed_step)
+    if step < committed_step and gone not in [item.path for item in found.rejected]:
+        missing = Rejected(gone, "the ledger says that it was committed, and it is gone")
+        return replace(found, rejected=(missing, *found.rejected))
     return found
+
+
+def rewind(
+    store: Store, engine: Engine, first: int, tell: Callable[[int], None]
+) -> Restored | None:
+    """Load the newest whole checkpoint of at most `first` steps; all ranks together.
+
+    Args:
+        store: The checkpoints; newer ones are removed, because the run goes another way now.
+        engine: What it is loaded into.
+        first: Steps it may have done.
+        tell: Called on rank 0 with its step before anything is removed.
+
+    Returns:
+        What was loaded; None, and nothing removed, when no such checkpoint is there.
+    """
+    found = store.group.on_root(lambda: _newest_until(store.folder, first))
+    if found is None:
+        return None
+    path, manifest = found
+    store.group.on_root(lambda: forget_newer(store.folder, manifest.cursor.step, tell))
+    return _restored(path, manifest, store, engine)
+
+
+def _newest_until(folder: Path, first: int) -> tuple[Path, Manifest] | None:
+    for path in committed(folder):
+        with contextlib.suppress(CorruptArtefactError):
+            manifest = verify(path)
+            if manifest.cursor.step <= first:
+                return path, manifest
+    return None
+
+
+def forget_newer(folder: Path, step: int, tell: Callable[[int], None]) -> None:
+    """Tell that a run goes back to `step`, then remove its newer checkpoints; rank 0 only."""
+    tell(step)
+    for path in committed(folder):
+        if path.name > directory_name(step):
+            remove_checkpoint(path)
+
+
+def remove_checkpoint(path: Path) -> None:
+    """Remove a checkpoint; a half-removed one is never seen as whole."""
+    doomed = path.parent / f"{TEMPORARY_PREFIX}removed-{path.name}"
+    with storage_faults(path):
+        path.rename(doomed)
+        shutil.rmtree(doomed)
 
 
 def check_identity(path: Path, manifest: Manifest, identity: Identity) -> None:
@@ -142,6 +212,15 @@ def check_identity(path: Path, manifest: Manifest, identity: Identity) -> None:
         raise _another(path, "ensemble", [stored.difference(identity.ensemble)])
     if manifest.what_fingerprint != identity.plan.what.fingerprint:
         raise _another(path, "plan", what_differs(manifest.what, identity.what()))
+
+
+def write_model(engine: Engine, model: nn.Module) -> None:
+    """Give the engine the weights of `model` and the moments of no update; all ranks together."""
+    for name, parameter in parameters_of(model):
+        weight = parameter.detach()
+        for part in PARTS:
+            engine.write(name, part, weight if part == "weight" else torch.zeros_like(weight))
+    engine.settle(0)
 
 
 def _load(path: Path, manifest: Manifest, engine: Engine) -> None:
@@ -186,7 +265,11 @@ def opened(path: Path, manifest: Manifest) -> Iterator[StoredState]:
 
 def load_weights(path: Path) -> dict[str, torch.Tensor]:
     """Return the weights of a checkpoint by parameter name, without its moments."""
-    file = path / WEIGHTS_FILE
+    return read_tensors(path / WEIGHTS_FILE)
+
+
+def read_tensors(file: Path) -> dict[str, torch.Tensor]:
+    """Return the tensors of a safetensors file by name."""
     with safe_open(file, framework="pt") as tensors:
         return {name: tensors.get_tensor(name) for name in tensors.keys()}  # noqa: SIM118
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
 from gfmp.errors import CorruptArtefactError
 from gfmp.spec.pretrain import Checkpointing
-from gfmp.storage.atomic import TEMPORARY_PREFIX, storage_faults
 from gfmp.training.manifest import read_manifest
-from gfmp.training.restore import committed
+from gfmp.training.restore import committed, remove_checkpoint
 
 
 def kept_steps(losses: Mapping[int, float | None], keep: Checkpointing) -> frozenset[int]:
@@ -27,7 +25,7 @@ def kept_steps(losses: Mapping[int, float | None], keep: Checkpointing) -> froze
 
 
 def prune(folder: Path, keep: Checkpointing) -> None:
-    """Remove the checkpoints that do not stay; a half-removed one is never seen as whole."""
+    """Remove the checkpoints that do not stay."""
     manifests = {}
     for path in committed(folder):
         try:
@@ -38,7 +36,4 @@ def prune(folder: Path, keep: Checkpointing) -> None:
     stay = kept_steps(losses, keep)
     for path, manifest in manifests.items():
         if manifest.cursor.step not in stay:
-            doomed = folder / f"{TEMPORARY_PREFIX}removed-{path.name}"
-            with storage_faults(path):
-                path.rename(doomed)
-                shutil.rmtree(doomed)
+            remove_checkpoint(path)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import asdict, replace
 
 import torch
@@ -13,23 +14,27 @@ from gfmp.errors import MissingInputError
 from gfmp.feed.batch import TokenBatch
 from gfmp.feed.dealing import Dealing
 from gfmp.model.initialise import spell
-from gfmp.model.masked import build
+from gfmp.model.masked import MaskedLanguageModel, build
 from gfmp.plan.flops import training_flops
+from gfmp.plan.values import Plan
 from gfmp.training.baselines import Baselines
 from gfmp.training.batches import SoftmaxRows
 from gfmp.training.checkpoint import Identity, Store
+from gfmp.training.dump import Computed, Dumped, DumpPlace, write_dump
 from gfmp.training.engine import Engine, build_engine
 from gfmp.training.evaluate import Evaluator, mean_loss, summary
 from gfmp.training.hardware import peak_flops, peak_memory_bytes
+from gfmp.training.health import Incident, most_norm, remedy, remembered
 from gfmp.training.job import Job, Outcome, Status
-from gfmp.training.manifest import Cursor
+from gfmp.training.manifest import Cursor, LeftOut
 from gfmp.training.mixture import Reweigher
 from gfmp.training.processes import Group
 from gfmp.training.report import VocabularyReport, checks
-from gfmp.training.restore import restore
+from gfmp.training.restore import forget_newer, restore, rewind, write_model
 from gfmp.training.retention import prune
 from gfmp.training.schedule import learning_rate
 from gfmp.training.step import ORDER_START, Agreement, Stepper, StepResult, advance, agree
+from gfmp.vocabulary.ensemble import Ensemble
 
 
 class Session:
@@ -43,15 +48,10 @@ class Session:
     """
 
     def __init__(self, job: Job, group: Group) -> None:
-        what = job.plan.what
-        softmax = SoftmaxRows.of(job.ensemble, what.feed.masking)
-        model = build(
-            what.architecture, job.ensemble.size, softmax.tensors(), what.precision, what.feed.seed
-        )
-        spell(model.encoder.embedding.weight, job.ensemble.tokens, what.feed.seed)
+        softmax = SoftmaxRows.of(job.ensemble, job.plan.what.feed.masking)
         self.job = job
         self.group = group
-        self.engine: Engine = build_engine(job.plan, model, group)
+        self.engine: Engine = build_engine(job.plan, first_model(job.plan, job.ensemble), group)
         self.cursor = Cursor(0, ORDER_START)
         self._stepper = Stepper(self.engine, softmax, group)
         self._evaluator = Evaluator(self.engine, softmax, job.ensemble, job.heldout, group)
@@ -76,9 +76,10 @@ class Session:
         """Load the newest whole checkpoint, if any was ever committed.
 
         Raises:
-            MissingInputError: a grown run lacks even the one it begins with.
+            MissingInputError: a grown run lacks even the one it begins with, or all that were
+                committed are gone.
         """
-        loaded, rejected = restore(self._store, self.engine)
+        loaded, rejected = restore(self._store, self.engine, self.job.committed_step)
         for item in rejected:
             self._record("checkpoint_rejected", {"path": str(item.path), "reason": item.reason})
         if loaded is None:
@@ -115,11 +116,18 @@ class Session:
 
         A dealing is asked for when its first step is, so after the evaluation that decides it.
         """
-        while not self.finished:
-            dealing = self._dealing()
-            yield from self.job.source(dealing)
-            if self.cursor.step < dealing.end_step:
-                return  # `expect` tells that the source ended early
+        ended_early = False  # `expect` tells
+        while not self.finished and not ended_early:
+            ended_early = yield from self._dealt(self._dealing())
+
+    def _dealt(self, dealing: Dealing) -> Generator[tuple[TokenBatch, ...], None, bool]:
+        """Yield a dealing until it ends or the run goes back; True when its source ended early."""
+        with contextlib.closing(self.job.source(dealing)) as source:
+            for step, own in enumerate(source, dealing.first_step):
+                yield own
+                if self.cursor.step <= step:
+                    return False
+        return self.cursor.step < dealing.end_step
 
     def _dealing(self) -> Dealing:
         what, step = self.job.plan.what, self.cursor.step
@@ -143,15 +151,70 @@ class Session:
         stop = self.group.rank == 0 and should_stop()
         return agree(own, len(self.job.ensemble.vocabularies), stop, self.group)
 
-    def step(self, own: tuple[TokenBatch, ...], agreed: Agreement) -> None:
-        """Take one optimiser step and record it."""
-        what = self.job.plan.what
-        rate = learning_rate(what.optimiser, what.steps, self.cursor.step + 1)
-        result = self._stepper.take(own, agreed, rate)
-        self.cursor = advance(self.cursor, agreed.digest)
+    def step(self, own: tuple[TokenBatch, ...], agreed: Agreement) -> bool:
+        """Take one optimiser step and record it; False when the run went back instead.
+
+        Raises:
+            TrainingError: its numbers are not sound, and the plan leaves no batch out (any more).
+        """
+        what, numbers = self.job.plan.what, self.job.plan.where.numbers
         self._heldout_loss = None
+        if self.cursor.leaves_out:
+            self.cursor = advance(self.cursor, agreed.digest)
+            self._record("left_out", {"step": self.cursor.step})
+            return True
+        rate = learning_rate(what.optimiser, what.steps, self.cursor.step + 1)
+        most = most_norm(numbers, self.cursor.norms)
+        result = self._stepper.take(own, agreed, rate, most)
+        if isinstance(result, Incident):
+            return self._go_on(result, Computed(own, agreed, rate))
+        norms = remembered(numbers, self.cursor.norms, result.gradient_norm)
+        self.cursor = replace(advance(self.cursor, agreed.digest), norms=norms)
         if self.group.rank == 0:
             self._record("step", self._step_fields(agreed, result, rate))
+        return True
+
+    def _go_on(self, incident: Incident, computed: Computed) -> bool:
+        """Dump what an incident was computed from, and leave out what the plan says."""
+        numbers = self.job.plan.where.numbers
+        dumped = write_dump(self._dump_place, incident, computed)
+        out = remedy(numbers, self.cursor, incident)
+        fields = {"step": incident.step + 1, "cause": incident.cause, "dump": dumped.path}
+        told = {"policy": numbers.on_nonfinite, "message": "; ".join(incident.messages)}
+        self._record("incident", {**fields, **told})
+        if out is None:
+            raise incident.error(dumped.fix(self.job.checkpoints.parent.name))
+        left_out = (*self.cursor.left_out, out)
+        if numbers.on_nonfinite == "skip":
+            self.cursor = replace(advance(self.cursor, computed.agreed.digest), left_out=left_out)
+            self._record("left_out", {"step": self.cursor.step})
+            return True
+        self.cursor = replace(self._rewound(incident, out, dumped), left_out=left_out)
+        self._committed_step = self.cursor.step
+        return False
+
+    @property
+    def _dump_place(self) -> DumpPlace:
+        return DumpPlace(self.job.dumps, self._store.identity, self.engine, self.group)
+
+    def _rewound(self, incident: Incident, out: LeftOut, dumped: Dumped) -> Cursor:
+        """Load the state the run goes back to, and return its cursor."""
+
+        def _tell(step: int) -> None:
+            self._record("rewound", {"step": step, "from_step": incident.step, **asdict(out)})
+
+        loaded = rewind(self._store, self.engine, out.first, _tell)
+        if loaded is not None:
+            return loaded.cursor
+        plan = self.job.plan
+        if out.first >= plan.where.checkpoint.every_steps or plan.what.init is not None:
+            raise incident.error(
+                f"no checkpoint of step {out.first:,} or before is left to go back to: raise"
+                f" checkpoint.keep_last, or {dumped.fix(self.job.checkpoints.parent.name)}"
+            )
+        self.group.on_root(lambda: forget_newer(self.job.checkpoints, 0, _tell))
+        write_model(self.engine, first_model(plan, self.job.ensemble))
+        return Cursor(0, ORDER_START)
 
     def evaluate_if_due(self) -> None:
         """Score a few held-out windows at the plan's interval; the last step gets a report."""
@@ -251,6 +314,15 @@ class Session:
         for rows, count in zip(self._stepper.softmax.rows, agreed.targets, strict=True):
             flops += training_flops(architecture, 0, 0, count, len(rows))
         return flops
+
+
+def first_model(plan: Plan, ensemble: Ensemble) -> MaskedLanguageModel:
+    """Return the model a run from scratch begins with, drawn from its seed, on the CPU."""
+    what = plan.what
+    rows = SoftmaxRows.of(ensemble, what.feed.masking).tensors()
+    model = build(what.architecture, ensemble.size, rows, what.precision, what.feed.seed)
+    spell(model.encoder.embedding.weight, ensemble.tokens, what.feed.seed)
+    return model
 
 
 def _reweigher(job: Job) -> Reweigher | None:

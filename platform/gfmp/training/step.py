@@ -1,4 +1,4 @@
-"""One optimiser step over all ranks: agree, accumulate, check, update."""
+"""One optimiser step over all ranks: agree, accumulate, judge, update."""
 
 from __future__ import annotations
 
@@ -9,18 +9,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from gfmp.errors import Problem, TrainingError
 from gfmp.feed.batch import TokenBatch
 from gfmp.training.batches import SoftmaxRows, count_targets, to_tensors
-from gfmp.training.engine import Engine
+from gfmp.training.engine import Engine, updates
+from gfmp.training.health import Cause, Incident, Share
 from gfmp.training.manifest import Cursor
 from gfmp.training.processes import Group
 
 ORDER_START = "0" * 64
-_SHOWN_SAMPLES = 8
 
 
 @dataclass(frozen=True)
@@ -109,22 +107,34 @@ class Stepper:
     group: Group
 
     def take(
-        self, batches: Sequence[TokenBatch], agreed: Agreement, learning_rate: float
-    ) -> StepResult:
+        self,
+        batches: Sequence[TokenBatch],
+        agreed: Agreement,
+        learning_rate: float,
+        most_norm: float = math.inf,
+    ) -> StepResult | Incident:
         """Compute one step: loss = sum of nats / targets, both over all ranks and micro-batches.
 
-        Raises:
-            TrainingError: the loss or the gradient norm of some rank is not finite; no rank has
-                changed a weight.
+        Args:
+            batches: This rank's micro-batches.
+            agreed: What the global batch holds.
+            learning_rate: Rate of the update.
+            most_norm: Largest gradient norm that is no spike.
+
+        Returns:
+            What was measured; an incident when the loss of some rank or the gradient norm is not
+            finite, or the norm is a spike. Then no rank has changed a weight.
         """
         own = self._accumulate(batches, 1.0 / max(agreed.num_targets, 1))
         nats = self.group.sum(own[:, 0].clone()).tolist()
-        if not all(map(math.isfinite, nats)):
-            raise self._nonfinite("loss", batches, float(own[:, 0].sum()))
-        norm = self.engine.step(learning_rate)
-        if not math.isfinite(norm):
-            raise self._nonfinite("gradient norm", batches, norm)
-        return StepResult(tuple(nats), norm)
+        sound = all(map(math.isfinite, nats))
+        # A loss may be infinite where its gradient is not: such a step must not update either.
+        norm = self.engine.step(learning_rate, most_norm if sound else -math.inf)
+        if sound and updates(norm, most_norm):
+            return StepResult(tuple(nats), norm)
+        cause: Cause = "spike" if math.isfinite(norm) else "gradient norm"
+        shares = self._shares(batches, own)
+        return Incident(batches[0].step, cause if sound else "loss", norm, most_norm, shares)
 
     def _accumulate(self, batches: Sequence[TokenBatch], scale: float) -> Tensor:
         num = len(self.softmax.rows)
@@ -134,27 +144,7 @@ class Stepper:
             sums += self.engine.backward(tokens, scale)
         return sums
 
-    def _nonfinite(self, what: str, batches: Sequence[TokenBatch], own: float) -> TrainingError:
-        """Name every rank whose own number is not finite, with the samples it saw."""
-        step = batches[0].step + 1
+    def _shares(self, batches: Sequence[TokenBatch], own: Tensor) -> tuple[Share, ...]:
         samples = np.concatenate([batch.samples for batch in batches])
-        everyone = self.group.gather((own, _listed(samples)))
-        problems = [
-            Problem(
-                f"{what} {value} at step {step} on rank {rank}, samples {listed}",
-                f"step {step}",
-                "no rank updates its weights with numbers that are not finite",
-                "lower the learning rate or the clip norm and resume from the last checkpoint",
-            )
-            for rank, (value, listed) in enumerate(everyone)
-            if not math.isfinite(value)
-        ]
-        error = TrainingError.of(problems)
-        assert isinstance(error, TrainingError), "`of` builds its own class"
-        return error
-
-
-def _listed(samples: NDArray[np.int64]) -> str:
-    shown = ", ".join(map(str, samples[:_SHOWN_SAMPLES].tolist()))
-    more = len(samples) - _SHOWN_SAMPLES
-    return f"{shown} and {more} more" if more > 0 else shown
+        share = Share(tuple(own[:, 0].tolist()), tuple(samples.tolist()))
+        return tuple(self.group.gather(share))

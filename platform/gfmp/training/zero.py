@@ -23,6 +23,7 @@ from gfmp.training.engine import (
     make_adamw,
     nats_and_correct,
     parameters_of,
+    updates,
 )
 from gfmp.training.processes import Group
 from gfmp.training.states import ShardedStates, SlicedStates, States, WholeStates
@@ -91,6 +92,7 @@ class ZeroEngine:
         self._parameters = dict(parameters_of(wrapped.module))
         self._micro = 0
         self._states = _states(wrapped.optimizer, stage)
+        self._ceiling = NormCeiling(wrapped.optimizer, stage)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -108,23 +110,27 @@ class ZeroEngine:
         self._wrapped.backward(loss, scale_wrt_gas=False)
         return sums.detach()
 
-    def step(self, learning_rate: float) -> float:
+    def step(self, learning_rate: float, most_norm: float = math.inf) -> float:
         """See `Engine.step`."""
         assert self._micro == self._wrapped.gradient_accumulation_steps(), "the plan's number"
         self._micro = 0
         for settings in self._wrapped.optimizer.param_groups:
             settings["lr"] = learning_rate
         if self._stage == 0:
-            return self._step_whole()
+            return self._step_whole(most_norm)
+        self._ceiling.most_norm = most_norm
         self._wrapped.step()
-        return float(self._wrapped.get_global_grad_norm())
+        return self._ceiling.norm
 
-    def _step_whole(self) -> float:
+    def _step_whole(self, most_norm: float) -> float:
         gradients = [p.grad for p in self._parameters.values() if p.grad is not None]
         norm = float(torch.nn.utils.get_total_norm(gradients))
-        if math.isfinite(norm):
+        if updates(norm, most_norm):
             torch._foreach_mul_(gradients, 1.0 / clip_divisor(norm, self._clip_norm))
-            self._wrapped.step()
+        else:
+            # AdamW passes over what has no gradient; DeepSpeed still counts the micro-batch.
+            self._wrapped.zero_grad()
+        self._wrapped.step()
         return norm
 
     def score(self, tokens: TokenTensors, readout: Readout) -> tuple[Tensor, ...]:
@@ -146,6 +152,36 @@ class ZeroEngine:
     def settle(self, updates: int) -> None:
         """See `Engine.settle`."""
         self._states.settle(updates)
+
+
+class NormCeiling:
+    """Lets ZeRO 1-3 drop a step by its norm, where it already drops one that is not finite.
+
+    DeepSpeed takes the norm and updates in one call. What it sees as the norm of a gradient above
+    the ceiling is infinite, so that it clears the step and changes nothing.
+    """
+
+    def __init__(self, zero: Any, stage: int) -> None:
+        self.most_norm = math.inf
+        self.norm = math.nan
+        if stage in (1, 2):
+            whole = zero.scaled_global_norm
+            zero.scaled_global_norm = lambda *a, **k: self._judged(whole(*a, **k))
+        elif stage == 3:
+            by_group = zero._get_norm_groups
+            zero._get_norm_groups = lambda: self._judged_groups(by_group())
+
+    def _judged(self, norm: Tensor) -> Tensor:
+        # DeepSpeed writes -1 for a norm that is not finite.
+        self.norm = float(norm) if norm >= 0 else math.inf
+        return norm if updates(self.norm, self.most_norm) else torch.full_like(norm, math.inf)
+
+    def _judged_groups(self, norms: list[Tensor]) -> list[Tensor]:
+        if any(not norm >= 0 for norm in norms):
+            self.norm = math.inf
+            return norms
+        whole = self._judged(torch.linalg.vector_norm(torch.stack(norms)))
+        return norms if torch.isfinite(whole) else [torch.full_like(n, math.inf) for n in norms]
 
 
 def _states(optimizer: Any, stage: int) -> States:

@@ -152,6 +152,10 @@ def event_line(event: Event) -> str:
         return f"checkpoint of step {fields['step']} committed ({number(_size(event))} bytes)"
     if event.kind == "checkpoint_rejected":
         return f"checkpoint {fields['path']} rejected: {fields['reason']}"
+    if event.kind == "incident":
+        return f"{fields['message']}: no weight was changed (numbers: {fields['policy']})"
+    if event.kind == "rewound":
+        return f"back to step {fields['step']}: leaves out the batches of {_batches(event)}"
     if event.kind == "evaluation":
         scores = "  ".join(
             f"{name.removeprefix('heldout/')} {value:.3f}"
@@ -160,6 +164,12 @@ def event_line(event: Event) -> str:
         )
         return f"held-out at step {fields['step']}: {scores}"
     return ""
+
+
+def _batches(event: Event) -> str:
+    first, end = event.fields["first"], event.fields["end"]
+    assert isinstance(first, int) and isinstance(end, int), "the ledger stores whole steps"
+    return f"steps {first + 1} to {end}"
 
 
 def show_outcome(run: Run, console: RichConsole) -> None:
