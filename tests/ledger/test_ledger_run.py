@@ -186,7 +186,7 @@ def test_a_plan_comes_back_as_it_was_and_a_changed_one_is_noticed(run: Run) -> N
 
 
 def test_the_commands_name_the_run(run: Run) -> None:
-    assert run.repeat_command == f"gfmp submit {run.spec_path}"
+    assert run.repeat_command == f"gfmp reproduce {run.id}"
     assert run.id in run.resume_command
     assert run.logs_path.is_dir()
     assert run.figures_path.is_dir()

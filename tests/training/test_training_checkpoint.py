@@ -107,6 +107,29 @@ def test_nothing_was_ever_committed(stand: Stand, engine: Engine, tmp_path: Path
         assert restore(stand.store(folder), engine) == (None, ())
 
 
+def test_what_the_ledger_committed_is_missed(stand: Stand, engine: Engine, tmp_path: Path) -> None:
+    with pytest.raises(MissingInputError, match="step 8 was committed"):
+        restore(stand.store(tmp_path), engine, committed_step=8)
+    stand.store(tmp_path).commit(engine, Cursor(0, ORDER), None)
+    with pytest.raises(MissingInputError, match="step 8 was committed"):
+        restore(stand.store(tmp_path), engine, committed_step=8)
+
+
+def test_an_older_one_is_taken_and_the_lost_one_named(store: Store, engine: Engine) -> None:
+    loaded, rejected = restore(store, engine, committed_step=9)
+    assert loaded is not None and loaded.cursor.step == 4
+    assert [item.path.name for item in rejected] == [directory_name(9)]
+    assert "it is gone" in rejected[0].reason
+    assert restore(store, engine, committed_step=3)[1] == ()
+
+
+def test_a_deleted_run_is_not_begun_again(stand: Stand, engine: Engine, tmp_path: Path) -> None:
+    folder = tmp_path / "run" / "checkpoints"
+    with pytest.raises(StorageError, match="No such file"):
+        stand.store(folder).commit(engine, Cursor(3, ORDER), None)
+    assert not folder.parent.exists()
+
+
 @pytest.mark.parametrize("file", ["model.safetensors", "moments-00000-of-00001.safetensors"])
 def test_every_flipped_bit_is_found(store: Store, file: str) -> None:
     path = store.folder / directory_name(4) / file

@@ -9,13 +9,13 @@ from training_launch import launch
 from training_ranks import Stand, state_hash
 from training_world import Shape, World
 
-from gfmp.errors import TrainingError
 from gfmp.feed.batch import TokenBatch
 from gfmp.training.batches import SoftmaxRows, count_targets, target_vocabulary, to_tensors
 from gfmp.training.engine import Engine
+from gfmp.training.health import Incident
 from gfmp.training.manifest import Cursor
 from gfmp.training.processes import Group
-from gfmp.training.step import ORDER_START, Stepper, advance, agree
+from gfmp.training.step import ORDER_START, Stepper, StepResult, advance, agree
 
 
 @pytest.fixture
@@ -97,14 +97,33 @@ def test_nonfinite_loss_stops_before_any_weight_changes(
     engine = stand.build()
     poison(engine, float("nan"))
     before = state_hash(engine)
-    stepper = Stepper(engine, stand.softmax, group)
-    with pytest.raises(TrainingError) as caught:
-        stepper.take(own, agree(own, 2, stop=False, group=group), 1e-3)
-    text = caught.value.problems[0].message
-    assert "loss nan at step 1 on rank 0" in text
-    assert f"samples {own[0].samples[0]}" in text
-    assert caught.value.exit_status == 70
+    found = Stepper(engine, stand.softmax, group).take(own, agree(own, 2, False, group), 1e-3)
+    assert isinstance(found, Incident)
+    assert found.cause == "loss"
+    assert found.messages[0].startswith("loss nan at step 1 on rank 0")
+    assert f"samples {own[0].samples[0]}" in found.messages[0]
+    assert found.error("remedy").exit_status == 70
     assert state_hash(engine) == before
+
+
+ENGINES = ["ddp", "zero0", "zero1", "zero2", "zero3"]
+
+
+@pytest.mark.parametrize("engine_name", ENGINES)
+def test_a_dropped_step_leaves_no_trace(world: World, group: Group, engine_name: str) -> None:
+    """Dropped before the first update and between two: the others are as if it never came."""
+    stand = Stand.of(world, engine_name, group)  # type: ignore[arg-type] # names of engines
+    start = Cursor(0, ORDER_START)
+    plain, disturbed = stand.build(), stand.build()
+    for cursor in (start, replace(start, step=1)):
+        found = stand.take(disturbed, cursor, most_norm=1e-9)
+        assert isinstance(found, Incident)
+        assert (found.cause, found.limit) == ("spike", 1e-9)
+        normal = stand.take(disturbed, cursor)
+        assert isinstance(normal, StepResult)
+        assert found.gradient_norm == pytest.approx(normal.gradient_norm)
+        assert normal == stand.take(plain, cursor)
+        assert state_hash(disturbed) == state_hash(plain)
 
 
 @pytest.mark.parametrize("engine_name", ["ddp", "zero0", "zero1", "zero2", "zero3"])

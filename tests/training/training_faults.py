@@ -9,8 +9,8 @@ import torch
 from training_ranks import Stand, state_hash
 from training_world import World
 
-from gfmp.errors import TrainingError
 from gfmp.model.masked import MaskedLanguageModel
+from gfmp.training.health import Incident
 from gfmp.training.manifest import Cursor
 from gfmp.training.processes import Group
 from gfmp.training.step import ORDER_START
@@ -27,11 +27,8 @@ def main() -> None:
     before = state_hash(engine)
     if group.rank == 1:
         torch.nn.modules.module.register_module_forward_hook(_answer_nan)
-    told = "no error"
-    try:
-        stand.run(engine, cursor, 2)
-    except TrainingError as fault:
-        told = "\n".join(problem.message for problem in fault.problems)
+    found = stand.take(engine, cursor)
+    told = "\n".join(found.messages) if isinstance(found, Incident) else "no incident"
     after = "unchanged" if state_hash(engine) == before else "changed"
     (folder / f"fault-{group.rank}.txt").write_text(f"{told}\nweights {after}")
 

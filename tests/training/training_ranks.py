@@ -6,6 +6,7 @@ Run as `python training_ranks.py FOLDER ENGINES` with the environment torchrun w
 from __future__ import annotations
 
 import hashlib
+import math
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,12 +21,13 @@ from gfmp.storage.atomic import write_json
 from gfmp.training.batches import SoftmaxRows
 from gfmp.training.checkpoint import Identity, Store
 from gfmp.training.engine import PARTS, Engine, build_engine
+from gfmp.training.health import Incident
 from gfmp.training.manifest import Cursor
 from gfmp.training.processes import Group
 from gfmp.training.restore import restore
 from gfmp.training.schedule import learning_rate
 from gfmp.training.session import weights_hash
-from gfmp.training.step import ORDER_START, Stepper, advance, agree
+from gfmp.training.step import ORDER_START, Stepper, StepResult, advance, agree
 
 STEPS = 20
 HALF = STEPS // 2
@@ -74,9 +76,19 @@ class Stand:
             agreed = agree(own, 2, stop=False, group=self.group)
             rate = learning_rate(what.optimiser, what.steps, cursor.step + 1)
             result = stepper.take(own, agreed, rate)
+            assert isinstance(result, StepResult), result.messages
             curve.append([sum(result.nats) / agreed.num_targets, result.gradient_norm])
             cursor = advance(cursor, agreed.digest)
         return cursor, curve
+
+    def take(
+        self, engine: Engine, cursor: Cursor, most_norm: float = math.inf
+    ) -> StepResult | Incident:
+        """Take the step after `cursor` and return what it measured."""
+        own = next(self.world.source(self.plan, self.group.rank).since(cursor.step))
+        agreed = agree(own, 2, stop=False, group=self.group)
+        rate = learning_rate(self.plan.what.optimiser, STEPS, cursor.step + 1)
+        return Stepper(engine, self.softmax, self.group).take(own, agreed, rate, most_norm)
 
 
 def state_hash(engine: Engine) -> str:

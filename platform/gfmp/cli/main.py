@@ -10,9 +10,11 @@ import click
 
 from gfmp import __version__
 from gfmp.cli.jobs import plan, submit
+from gfmp.cli.replay import replay, reproduce
 from gfmp.cli.runs import runs, ui
 from gfmp.cli.sweeps import report, sweep
 from gfmp.cli.tasks import tasks
+from gfmp.cli.verify import verify
 from gfmp.cli.vocabularies import register_vocab, vocab
 from gfmp.errors import GfmpError
 
@@ -29,6 +31,9 @@ def gfmp() -> None:
 
 for command in (plan, submit, sweep, report, register_vocab, vocab, tasks, runs, ui):
     gfmp.add_command(command)
+for command in (replay, reproduce):
+    gfmp.add_command(command)
+runs.add_command(verify)
 
 
 def main() -> None:

@@ -180,7 +180,9 @@ class Run:
 
     @property
     def repeat_command(self) -> str:
-        """The command that does the same again as a new run."""
+        """The command that does the same again as a new run, from the record alone."""
+        if self.header.kind == "pretrain":
+            return shlex.join(["gfmp", "reproduce", self.id])
         return shlex.join(["gfmp", self._verb, str(self.spec_path)])
 
     @property
