@@ -11,7 +11,7 @@ from __future__ import annotations
 import faulthandler
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -87,7 +87,7 @@ class PulsedSource:
     end_step: int
     feed_seconds: float = field(default=0.0, init=False)
 
-    def __call__(self, dealing: Dealing) -> Iterator[tuple[TokenBatch, ...]]:
+    def __call__(self, dealing: Dealing) -> Generator[tuple[TokenBatch, ...], None, None]:
         """Yield the micro-batches of each step of a dealing."""
         steps = self.source(dealing)
         while True:
