@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gfmp.cli.render.errors import show_error
+from gfmp.cli.render.goodput import goodput_lines
 from gfmp.cli.render.report import report_lines
 from gfmp.cli.render.runs import event_line, step_line
 from gfmp.cli.render.text import duration, number, table, wrapped
@@ -42,6 +43,50 @@ def test_live_lines_name_every_vocabulary() -> None:
     line = event_line(Event(0, 0.0, 0, "rank0", "checkpoint_rejected", rejected))
     assert line == "checkpoint step-000000009 rejected: a hash differs"
     assert event_line(Event(0, 0.0, 0, "rank0", "outcome", {})) == ""
+
+
+RESTARTED = {
+    "segment": 0,
+    "cause": "killed",
+    "rank": 1,
+    "pid": 77,
+    "signal": "SIGKILL",
+    "step": 8,
+    "delay_seconds": 2.0,
+    "detail": "its process ended by SIGKILL",
+}
+
+
+def test_a_restart_says_whose_fault_it_was_and_when_it_goes_on() -> None:
+    assert event_line(Event(0, 0.0, 0, "driver", "restarted", RESTARTED)) == (
+        "rank 1 (pid 77) killed by SIGKILL after step 8: its process ended by SIGKILL;"
+        " the workers start again in 2 s"
+    )
+    nobody = {**RESTARTED, "cause": "ray", "rank": None, "pid": None, "signal": ""}
+    line = event_line(Event(0, 0.0, 0, "driver", "restarted", nobody))
+    assert line.startswith("worker group ray after step 8: ")
+
+
+def test_the_time_of_a_run_is_told_in_three_lines() -> None:
+    def _at(time: float, kind: str, **fields: object) -> Event:
+        writer = "driver" if kind in ("started", "restarted", "finished") else "rank0"
+        return Event(0, time, 0, writer, kind, fields)
+
+    step = {"step": 1, "seconds": 50.0, "tokens": 1000}
+    events = [
+        _at(0.0, "started"),
+        _at(60.0, "step", **step),
+        _at(62.0, "checkpoint", step=1, seconds=2.0),
+        _at(100.0, "finished"),
+    ]
+    assert list(goodput_lines(events)) == [
+        "ETTR 50.0% of 1 min 40 s: productive 50.0 s, start-up 10.0 s, checkpoint 2.0 s, "
+        "recompute 0.0 s, stall 38.0 s",
+        "goodput 10 tokens a second of that time, with 0 failures",
+        "a commit takes 2.00 s: every 1 step costs 3.9%, checkpoint.every_steps=12 would cost 0.7%"
+        " (a failure every 1 d, assumed)",
+    ]
+    assert list(goodput_lines(events[:1])) == []
 
 
 def test_an_error_is_read_in_order(capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gfmp.errors import CorruptArtefactError, LockedError, ServiceError
+from gfmp.ledger.goodput import goodput
 from gfmp.ledger.run import Run
 from gfmp.mlflow_store import mirror as mirror_module
 from gfmp.mlflow_store.address import VARIABLE
@@ -38,6 +39,7 @@ SOURCE = Path(__file__).parents[2] / "platform"
 KILLED = """
 import os, signal, sys
 from pathlib import Path
+from gfmp.ledger.goodput import goodput
 from gfmp.ledger.run import Run
 run = Run.open(Path(sys.argv[1]))
 with run.own():
@@ -81,7 +83,11 @@ def test_a_finished_run_is_in_mlflow_with_all_it_has(
     found = the_run(client)
     for name, points in finished.book().curves().items():
         assert history(client, name) == [(p.step, p.value) for p in points]
-    assert done.num_points == sum(map(len, finished.book().curves().values())) + 1
+    numbers = goodput(finished.events()).numbers()
+    assert done.num_points == sum(map(len, finished.book().curves().values())) + 1 + len(numbers)
+    assert {name: history(client, name) for name in numbers} == {
+        name: [(12, value)] for name, value in numbers.items()
+    }
     assert found.info.status == done.status == "FINISHED"
     assert found.info.run_name == found.data.tags["gfmp.run_id"] == finished.id
     assert found.info.start_time == int(finished.header.created_seconds * 1000)

@@ -76,7 +76,7 @@ def test_a_report_gives_one_number_each_at_its_step() -> None:
 def test_tags_tell_each_start_and_the_cause_of_the_end(run: Run) -> None:
     events = [
         Event(0, 0.0, 0, "driver", "started", {"segment": 0, "workers": 2, "engine": "ddp"}),
-        Event(1, 1.0, 0, "driver", "restarted", {"cause": "SIGKILL"}),
+        Event(1, 1.0, 0, "driver", "restarted", {"cause": "killed", "rank": None, "signal": ""}),
         Event(0, 2.0, 2, "driver", "started", {}),
         Event(1, 3.0, 2, "driver", "failed", {"error": "loss is NaN", "code": "T070"}),
     ]
@@ -84,11 +84,20 @@ def test_tags_tell_each_start_and_the_cause_of_the_end(run: Run) -> None:
     assert tags == {
         "gfmp.status": "failed",
         "gfmp.restarts": "2",
+        "gfmp.restart.0.1": "cause=killed",
         "gfmp.segment.0": "engine=ddp workers=2",
         "gfmp.segment.2": "started",
         "gfmp.error": "loss is NaN",
     }
     assert run.resume_command in payload.header_tags(run)["mlflow.note.content"]
+
+
+def test_only_the_newest_of_many_failures_are_told_one_by_one() -> None:
+    events = [Event(n, float(n), 0, "driver", "restarted", {"cause": "killed"}) for n in range(90)]
+    tags = payload.state_tags(Status.RUNNING, events)
+    assert tags["gfmp.restarts"] == "90"
+    told = [name for name in tags if name.startswith("gfmp.restart.")]
+    assert told == [f"gfmp.restart.0.{n}" for n in range(70, 90)]
 
 
 def test_a_corpus_is_named_by_its_file_and_known_by_its_content(
