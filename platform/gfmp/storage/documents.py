@@ -8,6 +8,7 @@ A document is data only: one document per file, no aliases, no tags, no duplicat
 from __future__ import annotations
 
 import difflib
+import functools
 import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -53,7 +54,12 @@ class Document:
         while key and key not in self.marks:
             key = key[:-1]
         line, column = self.marks.get(key, (1, 1))
-        return f"{_shown(self.path)}:{line}:{column}"
+        return f"{self._shown_path}:{line}:{column}"
+
+    @functools.cached_property
+    def _shown_path(self) -> str:
+        # Made once: a document with many mistakes is asked for the place of each.
+        return _shown(self.path)
 
 
 def _shown(path: Path) -> str:
@@ -129,10 +135,11 @@ def _parse(text: str, path: Path) -> Document:
             raise RuleBrokenError((1, 1), "the document is not a mapping", rule)
     except RuleBrokenError as fault:
         raise _broken(path, fault) from fault
+    shown = _shown(path)
     problems = tuple(
         Problem(
             f"the key {name[:80]!r} stands twice",
-            f"{_shown(path)}:{place[0]}:{place[1]}",
+            f"{shown}:{place[0]}:{place[1]}",
             f"it stands first in line {first[0]}",
             "keep one of them",
         )
@@ -162,7 +169,8 @@ def document_text(document: Document) -> str:
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return `did you mean ...?` for the nearest of `known`, or an empty text."""
-    near = difflib.get_close_matches(word, sorted(known), n=1, cutoff=0.6)
+    names = sorted(known)
+    near = difflib.get_close_matches(word, names, n=1, cutoff=0.6) if names else []
     return f"did you mean {near[0]!r}?" if near else ""
 
 
