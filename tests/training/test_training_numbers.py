@@ -51,8 +51,7 @@ def left_out(folder: Path) -> Cursor:
 def skipped(world: World, tmp_path_factory: pytest.TempPathFactory) -> tuple[Outcome, Events, Path]:
     """A run that leaves out the batches of its spikes."""
     folder, events = tmp_path_factory.mktemp("skipped") / "checkpoints", Events()
-    numbers = Numbers(on_nonfinite="skip", spike_factor=SPIKES, most_times=50)
-    return train(world.job(plan_of(world, numbers), folder, events)), events, folder
+    return train(world.job(plan_of(world, skipped_numbers()), folder, events)), events, folder
 
 
 def test_a_skipped_batch_is_told_and_counted(skipped: tuple[Outcome, Events, Path]) -> None:
@@ -148,15 +147,11 @@ def test_a_rewound_run_resumes_to_the_same_weights(
 
 
 def test_a_run_that_goes_back_too_often_ends(world: World, tmp_path: Path) -> None:
-    plan = plan_of(world, replace_times(skipped_numbers(), 1))
+    plan = plan_of(world, Numbers(on_nonfinite="skip", spike_factor=1.02, most_times=1))
     events = Events()
     with pytest.raises(TrainingError, match="spike"):
         train(world.job(plan, tmp_path / "checkpoints", events))
     assert len(events.of("incident")) == 2
-
-
-def replace_times(numbers: Numbers, most_times: int) -> Numbers:
-    return numbers.model_copy(update={"most_times": most_times})
 
 
 def test_nothing_old_enough_to_go_back_to_ends_the_run(world: World, tmp_path: Path) -> None:
