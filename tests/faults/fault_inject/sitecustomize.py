@@ -10,6 +10,7 @@ faults (several are parted by `;`):
     exit rank=1 step=7 status=9  it ends without a word
     raise rank=1 step=7          its code raises
     kill rank=1 step=7           SIGKILL
+    slow-step seconds=0.5        every step takes that much longer
     kill-in-share rank=1 step=8  SIGKILL half-way through its share of that checkpoint
     raise-cell percent=50        each cell of a sweep with so many per cent of the labels raises
     kill-cell percent=50         SIGKILL while such a cell is computed
@@ -106,6 +107,9 @@ def _wrap_step(module: ModuleType) -> None:
     def take(self: Any, batches: Sequence[Any], *rest: Any) -> Any:
         rank, step = self.group.rank, int(batches[0].step) + 1
         for fault in FAULTS:
+            if fault.kind == "slow-step":
+                time.sleep(float(fault.words["seconds"]))
+                continue
             if fault.kind.endswith(("-share", "-cell")) or not fault.due(rank, step):
                 continue
             _stop_here(fault)
