@@ -13,6 +13,9 @@ from click.testing import CliRunner
 
 from gfmp.cli.main import gfmp
 from gfmp.errors import GfmpError
+from gfmp.genome.ingest import build_corpus
+from gfmp.plan.survey import find_corpus
+from gfmp.storage.workspace import Workspace
 
 YAML = """\
 kind: task
@@ -132,14 +135,42 @@ def test_values_are_shown_with_mean_and_spread(project: Path) -> None:
 
 
 def test_check_counts_leaks_and_says_so(project: Path) -> None:
-    text = _run("check", "gue/tata")
+    fault = _fails("check", "gue/tata")
+    assert fault.exit_status == 65
+    problem = fault.problems[0]  # the second is of validation
+    assert "21 of 21 test rows (100.0%) are train rows: 21 exactly" in problem.message
+    assert problem.where.endswith("gue/tata")
+    assert "split: {by: contig" in problem.fix and "allow_leaks: [gue-tata]" in problem.fix
+    text = _run("check", "gue/tata", "--allow-leaks")
     assert max(map(len, text.splitlines())) <= 80
-    value = json.loads(_run("check", "gue/tata", "--json"))
+    value = json.loads(_run("check", "gue/tata", "--allow-leaks", "--json"))
     pairs = {(o["later"], o["earlier"]): o for o in value["overlaps"]}
+    assert value["refused"] is True
     assert pairs["test", "train"]["exact"] == 21  # every row, and one with another label
     assert pairs["test", "train"]["conflicting"] == 1
     assert pairs["valid", "train"]["exact"] == 0
+    assert pairs["valid", "train"]["near"] == 20  # all but the last letter
     assert "verdict: LEAK: 21 of 21 test rows (100.0%) occur in train" in text
+    assert "near: 20 of 20 validation rows (100.0%) share a stretch" in text.replace("\n    ", " ")
+
+
+def test_check_looks_into_a_corpus(project: Path) -> None:
+    letters = _letters(300)
+    corpora = project / "specs" / "corpora"
+    corpora.mkdir()
+    (corpora / "whole.fa").write_text(">c1\n" + "".join(letters[:150]) * 4 + "\n")
+    (corpora / "whole.yaml").write_text(
+        "kind: corpus\nname: whole\nsources:\n"
+        "  - {species: Testus, assembly: t1, format: fasta, files: [{path: whole.fa}]}\n"
+    )
+    assert _fails("check", "sites", "--corpus", "whole").exit_status == 66
+    target = find_corpus("whole", project, Workspace(project / "workspace"))
+    build_corpus(target.settings, target.path)
+    text = _run("check", "sites", "--corpus", "whole")
+    assert "corpus whole" in text
+    value = json.loads(_run("check", "sites", "--corpus", "whole", "--json"))
+    assert sum(one["exact"] for one in value["exposures"]) == 150
+    assert value["refused"] is False
 
 
 def test_check_is_content_with_a_clean_task(project: Path) -> None:

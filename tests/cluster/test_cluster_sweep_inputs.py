@@ -13,7 +13,7 @@ from cluster_world import World
 from sweep_world import SweepWorld, TaskText, no_foreign, trained, write_task
 
 from gfmp.cluster.sweep_inputs import SweepNames, bind
-from gfmp.errors import GfmpError, MissingInputError, Problem, SpecError
+from gfmp.errors import DataError, GfmpError, MissingInputError, Problem, SpecError
 from gfmp.learners.initial import scratch
 from gfmp.plan.cells import Ingredient
 from gfmp.spec.learner import Finetuning, Probe
@@ -282,7 +282,7 @@ def test_a_run_may_be_named_by_its_id(sweeps: SweepWorld) -> None:
 
 
 def test_a_subset_without_a_class_says_from_which_percent_on_it_works(sweeps: SweepWorld) -> None:
-    with pytest.raises(SpecError, match="have no row of class") as caught:
+    with pytest.raises(DataError, match="have no row of class") as caught:
         sweeps.cells(SPEC.replace("[50, 100]", "[3, 100]"))
     (problem,) = caught.value.problems
     assert problem.message.startswith("3 % of the labels of gc")

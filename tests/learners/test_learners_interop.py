@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional
 
-from gfmp.errors import DataError, GfmpError, MissingInputError, VocabularyError
+from gfmp.errors import DataError, GfmpError, MissingInputError, RefusedError, VocabularyError
 from gfmp.learners.interop import from_folder
 from gfmp.learners.packed import RowPacker
 from gfmp.learners.tokens import SplitTokens, TaskTokens
@@ -276,8 +276,18 @@ BROKEN: dict[str, tuple[Callable[[Path], object], type[GfmpError], str]] = {
     ),
     "weights run code": (
         lambda p: torch.save({"a": _Evil()}, p / "pytorch_model.bin"),
-        DataError,
-        "cannot be read",
+        RefusedError,
+        "is not opened",
+    ),
+    "weights under another name": (
+        lambda p: torch.save({"a": _Evil()}, p / "model.safetensors"),
+        RefusedError,
+        "is not opened",
+    ),
+    "weights of another program": (
+        lambda p: (p / "pytorch_model.bin").rename(p / "mp_rank_00_model_states.pt"),
+        RefusedError,
+        "mp_rank_00_model_states.pt",
     ),
     "weights no state": (
         lambda p: torch.save([1, 2], p / "pytorch_model.bin"),

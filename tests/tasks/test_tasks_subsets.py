@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from task_samples import BINARY, rows_of, task_of
 
-from gfmp.errors import SpecError
+from gfmp.errors import DataError, SpecError
 from gfmp.tasks.strata import contents_digest, strata
 from gfmp.tasks.subsets import choose, order
 from gfmp.tasks.task import Rows, Target, Task
@@ -128,7 +128,7 @@ def test_a_subset_can_be_capped() -> None:
 @pytest.mark.parametrize("num_rare", [1, 2, 3, 10])
 def test_a_missing_class_is_an_error_that_says_from_where_it_works(num_rare: int) -> None:
     task = _task(rows_of([1] * num_rare + [0] * (1000 - num_rare)))
-    with pytest.raises(SpecError) as caught:
+    with pytest.raises(DataError) as caught:
         choose(task, 1, 0) if num_rare < 10 else choose(task, 0.1, 0)
     (problem,) = caught.value.problems
     assert "have no row of class yes" in problem.message
@@ -136,13 +136,13 @@ def test_a_missing_class_is_an_error_that_says_from_where_it_works(num_rare: int
     assert found, problem.fix
     percent = float(found[1])
     assert 1 in task.train.targets[choose(task, percent, 0).rows, 0]
-    with pytest.raises(SpecError):
+    with pytest.raises(DataError):
         choose(task, 0.9 * percent, 0)
 
 
 def test_a_cap_that_loses_a_class_names_the_rows_it_takes() -> None:
     task = _task(rows_of([1] * 10 + [0] * 990))
-    with pytest.raises(SpecError, match="have no row of class yes") as caught:
+    with pytest.raises(DataError, match="have no row of class yes") as caught:
         choose(task, 100, 0, most_rows=5)
     allowed = re.fullmatch(r"allow at least (\d+) rows", caught.value.problems[0].fix)
     assert allowed

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from gfmp.cli.options import json_option, workspace_option
 from gfmp.storage.workspace import Workspace
+
+if TYPE_CHECKING:
+    from gfmp.tasks.exposure import Exposure
+    from gfmp.tasks.task import Task
 
 
 @click.group()
@@ -47,17 +52,41 @@ def show(name: str, as_json: bool, workspace: Workspace) -> None:
 
 @tasks.command()
 @click.argument("name")
+@click.option(
+    "--corpus", "corpora", multiple=True, metavar="NAME", help="Look for its rows in this corpus."
+)
+@click.option("--allow-leaks", is_flag=True, help="End with status 0 whatever leaks.")
 @json_option
 @workspace_option
-def check(name: str, as_json: bool, workspace: Workspace) -> None:
-    """Read all of the task NAME and count leaks between splits.
+def check(
+    name: str, corpora: tuple[str, ...], allow_leaks: bool, as_json: bool, workspace: Workspace
+) -> None:
+    """Read all of the task NAME and count leaks between its splits.
 
-    Wrong data ends with status 65. Leaks are findings: they are counted and the verdict says so.
+    Rows that are the same, the same on the other strand, or share a stretch of sequence. Wrong
+    data ends with status 65, and so do test rows that repeat rows that are learned from.
     """
     from gfmp.cli.render.tasks import show_audit
+    from gfmp.errors import DataError
     from gfmp.tasks.audit import audit
     from gfmp.tasks.catalogue import find_task
+    from gfmp.tasks.leaks import TaskLeaks
     from gfmp.tasks.store import TaskStore
 
-    task = TaskStore(workspace).prepare(find_task(name, Path.cwd()))
-    show_audit(task, audit(task), as_json)
+    target = find_task(name, Path.cwd())
+    task = TaskStore(workspace).prepare(target)
+    found = audit(task)
+    read = tuple(one for corpus in corpora for one in _exposures(corpus, task, workspace))
+    show_audit(task, found, TaskLeaks(task.name, found.overlaps, read, allow_leaks), as_json)
+    problems = found.problems(str(target.where), task.name)
+    if problems and not allow_leaks:
+        raise DataError.of(problems)
+
+
+def _exposures(name: str, task: Task, workspace: Workspace) -> tuple[Exposure, ...]:
+    from gfmp.genome.corpus import Corpus
+    from gfmp.plan.survey import find_corpus
+    from gfmp.tasks.exposure import exposures
+
+    corpus = Corpus.open(find_corpus(name, Path.cwd(), workspace).path)
+    return exposures(name, corpus, {task.name: task})[task.name]

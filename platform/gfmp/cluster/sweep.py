@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from gfmp.cluster.advising import announced, decided, decided_before
+from gfmp.cluster.leaks import audited, record
 from gfmp.cluster.materials import foreign_ingredient, prepare
 from gfmp.cluster.mirror import mirrored
 from gfmp.cluster.searching import SearchStage, chosen_settings, run_searches
@@ -79,6 +80,7 @@ def start(job: SweepJob, console: SweepConsole) -> Run:
 
     Raises:
         MissingInputError: an initial model or a vocabulary has to be made first.
+        DataError: test rows of a task are learned from, and the sweep does not allow that.
         GfmpError: see `_drive`; preparing tasks can fail with data errors.
     """
     names = look_up(job.spec, job.document, job.workspace)
@@ -86,9 +88,11 @@ def start(job: SweepJob, console: SweepConsole) -> Run:
     if job.kind == "finetune":
         _check_finetuning(names, job.document)
     tasks = _tasks(names, job.workspace, console)
+    leaks = audited(names, tasks, job.workspace, console.say)
     names = decided(names, tasks, console.say)
     grid = _bound(names, tasks)
     run = _create(job, names, grid)
+    record(run, leaks)
     return _drive(_Sweep(run, names, tasks, grid, job.workspace), console)
 
 

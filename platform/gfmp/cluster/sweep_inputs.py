@@ -20,7 +20,7 @@ from gfmp.spec.model import Architecture, ModelSpec
 from gfmp.spec.project import find_named
 from gfmp.spec.sweep import AUTO, SCRATCH, Arm, SweepSpec
 from gfmp.spec.vocabularies import parts
-from gfmp.storage.documents import Document
+from gfmp.storage.documents import Document, did_you_mean
 from gfmp.storage.workspace import Workspace
 from gfmp.tasks.catalogue import TaskTarget, find_task
 from gfmp.tasks.presets import load_learner, resolved
@@ -98,6 +98,7 @@ def look_up(
     start = document.path
     targets = tuple(find_task(name, start) for name in spec.tasks)
     _check_tasks(targets, document)
+    _check_leaks(spec, targets, document)
     learners = tuple(_learner(arm, start) for arm in spec.arms)
     check_arms(spec, learners, document)
     pretrained, missing = _pretrained(spec, document, workspace, pinned)
@@ -140,7 +141,7 @@ def bind_grid(names: SweepNames, tasks: Mapping[str, Task], foreign: Foreign) ->
         foreign: (folder name, vocabulary) -> identity of an initial model in a folder.
 
     Raises:
-        SpecError: a subset lacks a class; says from which percent on it works.
+        DataError: a subset lacks a class; says from which percent on it works.
     """
     assert not names.missing, "the caller made what was missing"
 
@@ -198,6 +199,23 @@ def _check_tasks(targets: tuple[TaskTarget, ...], document: Document) -> None:
         )
         for place, target in enumerate(targets)
         if first.setdefault(target.name, target) is not target
+    ]
+    if problems:
+        raise SpecError.of(problems)
+
+
+def _check_leaks(spec: SweepSpec, targets: tuple[TaskTarget, ...], document: Document) -> None:
+    """Check that leaks are allowed of tasks the sweep has."""
+    known = [target.name for target in targets]
+    problems = [
+        Problem(
+            f"allow_leaks: the sweep has no task {name!r}",
+            place_of(document, ("allow_leaks", place)),
+            f"its tasks are called {', '.join(known)}",
+            did_you_mean(name, known) or "remove it",
+        )
+        for place, name in enumerate(spec.allow_leaks)
+        if name not in known
     ]
     if problems:
         raise SpecError.of(problems)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from gfmp.cluster.leaks import recorded
 from gfmp.ledger.advice import planned_advice
 from gfmp.ledger.cells import CellStore
 from gfmp.ledger.run import Run
@@ -39,4 +40,5 @@ def data_of(run: Run, workspace: Workspace) -> SweepData:
         unfinished=found.unfinished,
         failures=failures_of(run),
         decisions=planned_advice(run),
+        leaks=recorded(run),
     )

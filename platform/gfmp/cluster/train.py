@@ -150,7 +150,9 @@ def _pause(run: Run, seconds: float) -> None:
 
 def _trainer(job: TrainingJob):  # type: ignore[no-untyped-def]  # noqa: ANN202 - Ray is untyped
     from ray.train import FailureConfig, RunConfig, ScalingConfig
-    from ray.train.torch import TorchConfig, TorchTrainer
+    from ray.train.torch import TorchTrainer
+
+    from gfmp.cluster.rendezvous import process_group
 
     gpu = job.where.use_gpu
     return TorchTrainer(
@@ -160,7 +162,7 @@ def _trainer(job: TrainingJob):  # type: ignore[no-untyped-def]  # noqa: ANN202 
             "threads": str(job.where.threads_per_worker),
         },
         scaling_config=ScalingConfig(num_workers=job.where.workers, use_gpu=gpu),
-        torch_config=TorchConfig(backend="nccl" if gpu else "gloo", timeout_s=_COLLECTIVE_SECONDS),
+        torch_config=process_group(gpu, _COLLECTIVE_SECONDS),
         run_config=RunConfig(
             name=f"segment-{job.segment:03d}",
             storage_path=str(job.run_folder / "ray"),

@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from gfmp.errors import DataError, MissingInputError, Problem
+from gfmp.errors import DataError, MissingInputError, Problem, RefusedError
 from gfmp.learners.foreign_tokens import ForeignTokens, read_tokens
 from gfmp.learners.initial import Initial
 from gfmp.model.interop import POSITIONS, WORDS, encoder_part, encoder_state, misfits
@@ -30,7 +30,14 @@ from gfmp.vocabulary.vocabulary import SPECIALS
 IMPORT_VERSION = 1
 CONFIG_FILE = "config.json"
 WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
+# What other programs put pickles into.
+_PICKLE_ENDINGS = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
+_PICKLE_STARTS = (b"\x80", b"PK\x03\x04")
 _MOST_SHOWN = 10
+_SAFE_ROUTE = (
+    "on a machine that may be lost, load it with the program that wrote it and save it with "
+    "safetensors.torch.save_file(model.state_dict(), 'model.safetensors'); give that file"
+)
 
 
 @dataclass(frozen=True)
@@ -52,6 +59,7 @@ def from_folder(folder: Path, vocabulary: str = "") -> Initial:
 
     Raises:
         MissingInputError: a file is missing.
+        RefusedError: the weights are a pickle that could run code.
         DataError: the weights or settings are not of this layout; lists what does not fit.
         VocabularyError: the tokenizer cannot be read as one of ours.
     """
@@ -119,6 +127,9 @@ def _architecture(config: Fields) -> Architecture:
 def _weights(folder: Path) -> _Weights:
     found = [folder / name for name in WEIGHT_FILES if (folder / name).is_file()]
     if not found:
+        pickles = sorted(p for p in folder.rglob("*") if p.suffix in _PICKLE_ENDINGS)
+        if pickles:
+            raise _refused(pickles[0], "it is a pickle, which may run any code when it is opened")
         raise MissingInputError(
             "there are no weights",
             where=str(folder),
@@ -128,18 +139,27 @@ def _weights(folder: Path) -> _Weights:
     return _Weights(found[0], encoder_part(_loaded(found[0])))
 
 
+def _refused(path: Path, why: str) -> RefusedError:
+    return RefusedError("this file is not opened", where=str(path), why=why, fix=_SAFE_ROUTE)
+
+
 def _loaded(path: Path) -> Mapping[str, Tensor]:
     # Both readers build tensors only; a pickle that wants to run code is refused.
     try:
         if path.suffix == ".safetensors":
+            if _starts_as_pickle(path):
+                raise _refused(path, "under the name of safetensors it is a pickle")
             return load_file(path)
         weights = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError) as fault:
+    except pickle.UnpicklingError as fault:
+        asked = str(fault).splitlines()[0][:200]
+        raise _refused(path, f"it is a pickle with more than tensors in it: {asked}") from fault
+    except (SafetensorError, RuntimeError, EOFError) as fault:
         raise DataError(
             "the weights cannot be read",
             where=str(path),
             why=str(fault).splitlines()[0][:200] or type(fault).__name__,
-            fix="copy the file again; a pickle with anything but tensors is never opened",
+            fix="copy the file again from where it came from",
         ) from fault
     if not isinstance(weights, dict) or not all(isinstance(w, Tensor) for w in weights.values()):
         raise DataError(
@@ -149,6 +169,11 @@ def _loaded(path: Path) -> Mapping[str, Tensor]:
             fix="save model.state_dict() of the model",
         )
     return weights
+
+
+def _starts_as_pickle(path: Path) -> bool:
+    with path.open("rb") as stream:
+        return stream.read(4).startswith(_PICKLE_STARTS)
 
 
 def _check(architecture: Architecture, config: Fields, weights: _Weights) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from gfmp.errors import Problem
 from gfmp.plan.batching import SPECIAL_TOKENS
 from gfmp.plan.facts import VocabularyFacts
+from gfmp.plan.masking import readable_fraction
 from gfmp.plan.mixture import least_share
 from gfmp.plan.sizes import Sizes
 from gfmp.storage.documents import Key
@@ -113,8 +114,9 @@ def _span(sizes: Sizes, facts: VocabularyFacts, key: Key, report: _Reporter) -> 
         yield report(
             key,
             f"a masked span of {facts.name} has {facts.mask_span_tokens} tokens and hides no base",
-            f"{facts.word_bp} bases of a word stand in its visible neighbours too"
-            " (Ye et al., Genomics-FM, A.1.3)",
+            "targets readable from neighbours: "
+            f"{readable_fraction(sizes.spec.masking, facts):.1%}; the {facts.word_bp} bases of a"
+            " word stand in its visible neighbours too (Ye et al., Genomics-FM, A.1.3)",
             f"use a mask span of at least {_least_span(facts)} tokens",
         )
 

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from gfmp.plan.facts import VocabularyFacts
 from gfmp.spec.pretrain import Masking
+
+# Tokens of the simulated sequence; two runs of 100,000 differ by less than 0.3 %.
+_ORACLE_TOKENS = 100_000
+_ORACLE_SEED = 0
 
 
 def start_probability(masking: Masking, facts: VocabularyFacts) -> float:
@@ -57,3 +63,29 @@ def hidden_base_fraction(masking: Masking, facts: VocabularyFacts) -> float:
     if masking.law == "centres":
         runs *= 1.0 - masked
     return masked - runs * (facts.words_per_base - 1.0)
+
+
+def readable_fraction(masking: Masking, facts: VocabularyFacts) -> float:
+    """Return the share of targets that can be copied from visible tokens, without any model.
+
+    Spans are drawn at random places of a long sequence; a target is readable when visible tokens
+    show every one of its bases (the copy oracle of `vocabulary.masking`). Single
+    6-mers masked at 15 % leave nearly all of them readable.
+    """
+    if not facts.overlapping:
+        return 0.0
+    stride, span = round(facts.bp_per_token), facts.mask_span_tokens
+    generator = np.random.default_rng(_ORACLE_SEED)
+    starts = np.flatnonzero(generator.random(_ORACLE_TOKENS) < start_probability(masking, facts))
+    # How many spans cover each token, then how many visible tokens show each base.
+    spans = np.zeros(_ORACLE_TOKENS + span + 1, dtype=np.int64)
+    np.add.at(spans, starts, 1)
+    np.add.at(spans, starts + span, -1)
+    masked = np.cumsum(spans)[:_ORACLE_TOKENS] > 0
+    first_bp = np.arange(_ORACLE_TOKENS) * stride
+    shows = np.zeros(_ORACLE_TOKENS * stride + facts.word_bp + 1, dtype=np.int64)
+    np.add.at(shows, first_bp[~masked], 1)
+    np.add.at(shows, first_bp[~masked] + facts.word_bp, -1)
+    unseen = np.concatenate(([0], np.cumsum(np.cumsum(shows) == 0)))
+    readable = unseen[first_bp + facts.word_bp] == unseen[first_bp]
+    return float(readable[masked].mean()) if masked.any() else 0.0

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from gfmp.ledger.cells import CellResult
 from gfmp.plan.advice import Decision
 from gfmp.plan.cells import Cell
+from gfmp.tasks.leaks import LeakReport
 from gfmp.tasks.task import Target, Task
 
 
@@ -77,6 +78,7 @@ class SweepData:
         unfinished: Cells that have no result, whatever the reason.
         failures: Error of unfinished cells that were tried, by the cell's fingerprint.
         decisions: Advice on vocabularies that was asked for by task and initial model.
+        leaks: The leak audit; None for a sweep from before there were audits.
     """
 
     name: str
@@ -87,3 +89,4 @@ class SweepData:
     unfinished: tuple[Cell, ...]
     failures: Mapping[str, str] = field(default_factory=dict)
     decisions: tuple[Decision, ...] = ()
+    leaks: LeakReport | None = None

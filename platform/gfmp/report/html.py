@@ -8,6 +8,7 @@ from gfmp.report import sections
 from gfmp.report.advised import advised_section
 from gfmp.report.comparisons import Findings
 from gfmp.report.figures import Picture
+from gfmp.report.leaks import leaks_section
 from gfmp.report.page import document, escaped, figure, heading
 
 
@@ -27,6 +28,7 @@ def report_page(findings: Findings, drawn: Sequence[Picture]) -> str:
         sections.reductions(findings),
         sections.results(findings),
         sections.tasks(findings),
+        leaks_section(findings),
         sections.gaps(findings),
         sections.repeating(findings),
         sections.glossary(findings),

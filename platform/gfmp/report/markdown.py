@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from gfmp.report import answers
 from gfmp.report.analysis import Analysis, Model
 from gfmp.report.comparisons import Findings
+from gfmp.report.leaks import warnings
 from gfmp.report.page import with_interval
 from gfmp.report.tables import counted, percent_text
 from gfmp.tasks.metrics import METRICS
@@ -22,6 +23,7 @@ def report_markdown(findings: Findings) -> str:
         parts.append(_table(header, [tuple(map(str, row)) for row in sums]))
     sentences = (*answers.overall(findings), *answers.savings(findings))
     parts.append("".join(f"* {sentence}\n" for sentence in sentences))
+    parts.append("".join(f"* {sentence}\n" for sentence in warnings(findings)))
     return "\n".join(part for part in parts if part)
 
 

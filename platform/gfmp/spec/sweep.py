@@ -137,6 +137,8 @@ class SweepSpec(Closed):
         seeds: Each draws its own subsets, heads and row order.
         scratch_model: Architecture of `scratch`; without it that of the first pretrained model.
         arms: Learners and what they are crossed with.
+        allow_leaks: Names of tasks whose test rows may repeat rows that are learned from; the
+            report says so.
     """
 
     kind: Literal["sweep"]
@@ -146,9 +148,10 @@ class SweepSpec(Closed):
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0, 1, 2)
     scratch_model: str | Architecture = ""
     arms: Annotated[tuple[Arm, ...], Field(min_length=1)]
+    allow_leaks: tuple[str, ...] = ()
     compute: SweepCompute = SweepCompute()
 
-    @field_validator("tasks", "label_percents", "seeds")
+    @field_validator("tasks", "label_percents", "seeds", "allow_leaks")
     @classmethod
     def _no_doubles(cls, values: tuple[object, ...]) -> tuple[object, ...]:
         return _distinct(values)
@@ -166,6 +169,7 @@ class FinetuneSpec(Closed):
         learner: Settings written out, or the name of a file in specs/learners/.
         label_percent: Share of the training rows that is used.
         scratch_model: See `SweepSpec.scratch_model`.
+        allow_leaks: See `SweepSpec.allow_leaks`.
     """
 
     kind: Literal["finetune"]
@@ -177,6 +181,7 @@ class FinetuneSpec(Closed):
     learner: Finetuning | str
     label_percent: Percent = 100.0
     scratch_model: str | Architecture = ""
+    allow_leaks: tuple[str, ...] = ()
     compute: SweepCompute = SweepCompute()
 
     def as_sweep(self) -> SweepSpec:
@@ -190,5 +195,6 @@ class FinetuneSpec(Closed):
             seeds=(self.seed,),
             scratch_model=self.scratch_model,
             arms=(arm,),
+            allow_leaks=self.allow_leaks,
             compute=self.compute,
         )

@@ -1,16 +1,39 @@
-"""Leaks: rows that occur in another split or twice in one, on either strand."""
+"""Leaks: rows that occur in another split or twice in one, on either strand, or nearly do."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
+from gfmp.errors import Problem
+from gfmp.tasks.near import Words, are_near, found_in, sample_of, words_of
 from gfmp.tasks.strands import other_strand
 from gfmp.tasks.task import SPLITS, Rows, Split, Task
 
+# Shares of the test rows above which scores are not believed. Genomes repeat themselves, so rows
+# of other contigs share stretches too; whole rows hardly ever do.
+MOST_IDENTICAL_FRACTION = 0.005
+MOST_NEAR_FRACTION = 0.1
+_MOST_EXAMPLES = 2
 _Labels = Mapping[bytes, frozenset[bytes]]
+
+
+@dataclass(frozen=True)
+class Example:
+    """A row that leaks.
+
+    Attributes:
+        later: Origin of the row.
+        earlier: Origin of a row it repeats.
+        how: `exact`, `reverse complement` or `near`.
+    """
+
+    later: str
+    earlier: str
+    how: str
 
 
 @dataclass(frozen=True)
@@ -24,6 +47,9 @@ class Overlap:
         exact: Of them, rows whose sequence stands in `earlier`.
         reverse_complement: Rows whose sequence does not, but its reverse complement does.
         conflicting: Exact or reverse-complement rows whose labels none of those rows has.
+        near: Other rows that share a stretch of sequence with `earlier`, on either strand; see
+            `near.NEAR_BP`.
+        examples: A few of them, the surest first.
     """
 
     earlier: Split
@@ -32,11 +58,21 @@ class Overlap:
     exact: int
     reverse_complement: int
     conflicting: int
+    near: int = 0
+    examples: tuple[Example, ...] = field(default=(), compare=False)
 
     @property
     def leaks(self) -> int:
         """Rows of `later` that occur in `earlier` on either strand."""
         return self.exact + self.reverse_complement
+
+    @property
+    def refused(self) -> bool:
+        """Whether the test split repeats so much of an earlier one that scores mean nothing."""
+        return self.later == "test" and (
+            self.leaks > MOST_IDENTICAL_FRACTION * self.rows
+            or self.leaks + self.near > MOST_NEAR_FRACTION * self.rows
+        )
 
 
 @dataclass(frozen=True)
@@ -75,15 +111,43 @@ class Audit:
         """Rows of valid and test that occur in an earlier split, summed over pairs of splits."""
         return sum(overlap.leaks for overlap in self.overlaps)
 
+    def problems(self, where: str, name: str) -> tuple[Problem, ...]:
+        """Say what makes scores on the test split meaningless; nothing when they can be believed.
+
+        Args:
+            where: Where the task comes from.
+            name: What specs call it.
+        """
+        return tuple(_problem(found, where, name) for found in self.overlaps if found.refused)
+
 
 def audit(task: Task) -> Audit:
-    """Compare all rows of a task with each other by their whole sequences."""
+    """Compare all rows of a task with each other: whole sequences, and the words they share."""
     labels = {split: _labels(task.rows(split)) for split in SPLITS}
+    sample = sample_of(sum(len(s) for split in SPLITS for s in task.rows(split).sequences))
+    words = {split: words_of(task.rows(split).sequences, sample) for split in SPLITS}
     pairs = [(a, b) for j, b in enumerate(SPLITS) for a in SPLITS[:j]]
     return Audit(
-        tuple(_overlap(a, b, labels[a], task.rows(b)) for a, b in pairs),
+        tuple(
+            _overlap(
+                _Side(a, task.rows(a), labels[a], words[a]),
+                _Side(b, task.rows(b), labels[b], words[b]),
+                sample,
+            )
+            for a, b in pairs
+        ),
         tuple(_repeats(split, task.rows(split), labels[split]) for split in SPLITS),
     )
+
+
+@dataclass(frozen=True)
+class _Side:
+    """One of the two splits that are compared."""
+
+    split: Split
+    rows: Rows
+    labels: _Labels
+    words: Words
 
 
 def _row_labels(rows: Rows) -> list[bytes]:
@@ -98,18 +162,76 @@ def _labels(rows: Rows) -> _Labels:
     return {sequence: frozenset(labels) for sequence, labels in found.items()}
 
 
-def _overlap(earlier: Split, later: Split, known: _Labels, rows: Rows) -> Overlap:
+def _overlap(earlier: _Side, later: _Side, sample: int) -> Overlap:
     exact = reverse = conflicting = 0
-    for sequence, label in zip(rows.sequences, _row_labels(rows), strict=True):
-        if sequence in known:
-            exact += 1
-            conflicting += label not in known[sequence]
-            continue
+    same: dict[int, tuple[bytes, str]] = {}
+    pairs = zip(later.rows.sequences, _row_labels(later.rows), strict=True)
+    for index, (sequence, label) in enumerate(pairs):
         other = other_strand(sequence)
-        if other in known:
+        if sequence in earlier.labels:
+            exact += 1
+            same[index] = (sequence, "exact")
+        elif other in earlier.labels:
             reverse += 1
-            conflicting += label not in known[other]
-    return Overlap(earlier, later, len(rows), exact, reverse, conflicting)
+            same[index] = (other, "reverse complement")
+        else:
+            continue
+        conflicting += label not in earlier.labels[same[index][0]]
+    shared = found_in(later.words.hashes, np.unique(earlier.words.hashes))
+    near = are_near(later.words, shared, sample)
+    near[list(same)] = False
+    examples = (*_same_examples(earlier, later, same), *_near_examples(earlier, later, near))
+    return Overlap(
+        earlier=earlier.split,
+        later=later.split,
+        rows=len(later.rows),
+        exact=exact,
+        reverse_complement=reverse,
+        conflicting=conflicting,
+        near=int(near.sum()),
+        examples=examples[:_MOST_EXAMPLES],
+    )
+
+
+def _same_examples(
+    earlier: _Side, later: _Side, same: Mapping[int, tuple[bytes, str]]
+) -> list[Example]:
+    shown = list(same.items())[:_MOST_EXAMPLES]
+    return [
+        Example(
+            later.rows.origins[index],
+            earlier.rows.origins[earlier.rows.sequences.index(sequence)],
+            how,
+        )
+        for index, (sequence, how) in shown
+    ]
+
+
+def _near_examples(earlier: _Side, later: _Side, near: NDArray[np.bool_]) -> list[Example]:
+    found = []
+    for index in np.flatnonzero(near)[:_MOST_EXAMPLES].tolist():
+        own = later.words.hashes[later.words.rows == index]
+        # The earlier row that has most of its words.
+        rows = earlier.words.rows[np.isin(earlier.words.hashes, own)]
+        other = int(np.bincount(rows).argmax())
+        found.append(Example(later.rows.origins[index], earlier.rows.origins[other], "near"))
+    return found
+
+
+def _problem(found: Overlap, where: str, name: str) -> Problem:
+    count = found.leaks + found.near
+    shown = "; ".join(f"{e.later} is in {e.earlier} ({e.how})" for e in found.examples)
+    return Problem(
+        f"{count:,} of {found.rows:,} test rows ({count / found.rows:.1%}) are {found.earlier} "
+        f"rows: {found.exact:,} exactly, {found.reverse_complement:,} on the other strand, "
+        f"{found.near:,} share a stretch of sequence; such as {shown}",
+        where,
+        f"a model is scored on what it learned by heart; at most {MOST_IDENTICAL_FRACTION:.1%} "
+        f"may be the same and {MOST_NEAR_FRACTION:.0%} alike",
+        "split before cutting windows: `split: {by: contig, test: [...]}` or `{by: group}` in "
+        f"the task, then `gfmp tasks check {name}`; or accept it with `allow_leaks: [{name}]` "
+        "in the sweep, and its report says so",
+    )
 
 
 def _repeats(split: Split, rows: Rows, labels: _Labels) -> Repeats:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from gfmp.errors import SpecError
+from gfmp.errors import DataError, SpecError
 from gfmp.tasks.strata import contents_digest, row_hashes, strata
 from gfmp.tasks.task import Rows, Target, Task
 
@@ -63,8 +63,8 @@ def choose(task: Task, percent: float, seed: int, most_rows: int = 0) -> Subset:
         most_rows: Upper bound on the rows; 0 for none.
 
     Raises:
-        SpecError: `percent` is out of range, or the subset lacks a class; says from which
-            percent on it works.
+        SpecError: `percent` is out of range.
+        DataError: the subset lacks a class; says from which percent on it works.
     """
     if not 0 < percent <= 100:
         raise SpecError(
@@ -96,7 +96,7 @@ def _check_classes(task: Task, ordered: NDArray[np.int64], num_rows: int, percen
     missing = [task.target.names[c] for c, at in zip(present, first, strict=True) if at >= num_rows]
     least = _least_percent(needed, len(ordered))
     capped = num_rows < _num_rows(percent, len(ordered)) and least <= percent
-    raise SpecError(
+    raise DataError(
         f"{percent:g} % of the labels of {task.name} have no row of class {', '.join(missing)}",
         why=f"{num_rows:,} of {len(ordered):,} training rows are labelled, and every class must be",
         fix=f"allow at least {needed:,} rows" if capped else f"it works from {least:g} % on",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from gfmp.errors import CorruptArtefactError, MissingInputError, Problem
+from gfmp.errors import CorruptArtefactError, MissingInputError, Problem, RefusedError
 from gfmp.ledger.run import Run
 from gfmp.plan.parent import Parent
 from gfmp.plan.values import Init
@@ -15,6 +15,8 @@ from gfmp.spec.pretrain import PretrainSpec
 from gfmp.storage.workspace import Workspace
 from gfmp.training.manifest import WEIGHTS_FILE, Manifest, read_manifest
 from gfmp.training.pretrained import find_run, pretrained
+
+_FOREIGN_ENDINGS = (".pt", ".pth", ".bin", ".ckpt", ".pkl", ".safetensors")
 
 
 def find_parent(spec: PretrainSpec, workspace: Workspace) -> Parent | None:
@@ -24,10 +26,20 @@ def find_parent(spec: PretrainSpec, workspace: Workspace) -> Parent | None:
 
     Raises:
         MissingInputError: there is no such run, or it has no checkpoint.
+        RefusedError: it is a file or a folder of another program.
         CorruptArtefactError: the checkpoint is damaged, or does not say what it is.
     """
     if not spec.init_from:
         return None
+    if "/" in spec.init_from or spec.init_from.endswith(_FOREIGN_ENDINGS):
+        raise RefusedError(
+            f"init_from: {spec.init_from!r} is not opened",
+            where=spec.init_from,
+            why="training goes on from runs of gfmp only; files of other programs can be pickles, "
+            "which run any code when they are opened",
+            fix="name a run; a foreign model in safetensors can be fine-tuned: `initial: [folder/]`"
+            " of a sweep",
+        )
     try:
         return parent_of(find_run(spec.init_from, workspace))
     except MissingInputError as fault:

@@ -10,6 +10,8 @@ import numpy as np
 from gfmp.cli.render.text import WIDTH, as_json, echo, number, table, wrapped
 from gfmp.tasks.audit import Audit, Overlap, Repeats
 from gfmp.tasks.catalogue import TaskTarget
+from gfmp.tasks.exposure import Exposure
+from gfmp.tasks.leaks import TaskLeaks
 from gfmp.tasks.prepare import describe_source
 from gfmp.tasks.task import SPLITS, Rows, Split, Target, Task
 
@@ -174,26 +176,32 @@ def _show_example(task: Task) -> None:
     echo("    " + (text if len(text) <= room else f"{text[: room - 4]} ..."))
 
 
-def show_audit(task: Task, audit: Audit, json: bool) -> None:
-    """Print overlaps, repeats and the verdict."""
+def show_audit(task: Task, audit: Audit, leaks: TaskLeaks, json: bool) -> None:
+    """Print overlaps, repeats, rows that a corpus holds, and the verdict."""
     if json:
         as_json(
             {
                 "name": task.name,
                 "fingerprint": task.fingerprint,
                 "leaks": audit.leaks,
+                "refused": leaks.refused,
                 "overlaps": [dataclasses.asdict(overlap) for overlap in audit.overlaps],
                 "repeats": [dataclasses.asdict(repeats) for repeats in audit.repeats],
+                "exposures": [dataclasses.asdict(exposure) for exposure in leaks.exposures],
             }
         )
         return
     echo(f"{task.name}: every row was read, {_all_rows(task):,} in all")
     echo()
     table(
-        ("ROWS OF", "IN", "EXACT", "REVERSE COMPLEMENT", "OTHER LABEL"),
+        ("ROWS OF", "IN", "EXACT", "REVERSE COMPLEMENT", "NEAR", "OTHER LABEL"),
         [_overlap_row(overlap) for overlap in audit.overlaps],
     )
     echo()
+    if leaks.exposures:
+        headings = ("ROWS OF", "IN", "EXACT", "REVERSE COMPLEMENT", "NEAR")
+        table(headings, [_exposure_row(exposure) for exposure in leaks.exposures])
+        echo()
     table(
         ("SPLIT", "ROWS", "DISTINCT", "ON BOTH STRANDS", "SEVERAL LABELS"),
         [_repeats_row(repeats) for repeats in audit.repeats],
@@ -208,8 +216,13 @@ def _all_rows(task: Task) -> int:
 
 
 def _overlap_row(found: Overlap) -> tuple[str, ...]:
-    numbers = (found.exact, found.reverse_complement, found.conflicting)
+    numbers = (found.exact, found.reverse_complement, found.near, found.conflicting)
     return (_NOUNS[found.later], _NOUNS[found.earlier], *(f"{count:,}" for count in numbers))
+
+
+def _exposure_row(found: Exposure) -> tuple[str, ...]:
+    numbers = (found.exact, found.reverse_complement, found.near)
+    return (_NOUNS[found.split], f"corpus {found.corpus}", *(f"{count:,}" for count in numbers))
 
 
 def _repeats_row(found: Repeats) -> tuple[str, ...]:
@@ -218,11 +231,17 @@ def _repeats_row(found: Repeats) -> tuple[str, ...]:
 
 
 def _verdict(audit: Audit) -> list[str]:
-    leaks = [overlap for overlap in audit.overlaps if overlap.leaks]
-    if not leaks:
-        return ["verdict: no leak; no row of validation or test occurs in an earlier split"]
-    return [
+    lines = [
         f"verdict: LEAK: {found.leaks:,} of {found.rows:,} {_NOUNS[found.later]} rows "
         f"({found.leaks / found.rows:.1%}) occur in {_NOUNS[found.earlier]}"
-        for found in leaks
+        for found in audit.overlaps
+        if found.leaks
+    ]
+    lines = lines or ["verdict: no leak; no row of validation or test occurs in an earlier split"]
+    return lines + [
+        f"near: {found.near:,} of {found.rows:,} {_NOUNS[found.later]} rows "
+        f"({found.near / found.rows:.1%}) share a stretch of sequence with "
+        f"{_NOUNS[found.earlier]}, such as {found.examples[-1].later}"
+        for found in audit.overlaps
+        if found.near
     ]
