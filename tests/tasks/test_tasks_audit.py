@@ -109,3 +109,40 @@ def test_the_known_overlaps_of_the_benchmark_are_found(name: str, tmp_path: Path
         assert found.repeats[2].distinct == 4543
     assert learned == distinct
     assert exact == [dev_in_train, test_in_train, test_in_dev]
+
+
+def _cut(text: bytes, length: int = 200) -> list[bytes]:
+    return [text[i : i + length] for i in range(0, len(text) - length + 1, length)]
+
+
+def test_windows_that_overlap_are_near_and_named() -> None:
+    (text,) = sequences(1, seed=31, length=4_000)
+    train, test = _cut(text), _cut(text[100:])
+    found = audit(
+        task_of(
+            _rows([(s, 0) for s in train]),
+            _rows([(sequences(1, seed=32, length=200)[0], 0)]),
+            _rows([(s, 1) for s in test]),
+        )
+    )
+    overlap = found.overlaps[1]
+    assert (overlap.exact, overlap.reverse_complement, overlap.near) == (0, 0, len(test))
+    assert [e.later for e in overlap.examples] == ["0", "1"]
+    # Each half of a window stands in one of two training windows.
+    assert all(e.earlier in (e.later, str(int(e.later) + 1)) for e in overlap.examples)
+    assert overlap.refused and not found.overlaps[2].refused
+    (problem,) = found.problems("specs/tasks/sample.yaml", "sample")
+    assert f"{len(test)} of {len(test)} test rows (100.0%) are train rows" in problem.message
+    assert "allow_leaks: [sample]" in problem.fix
+
+
+@pytest.mark.parametrize(("copies", "refused"), [(1, False), (2, True)])
+def test_one_row_in_two_hundred_is_the_border(copies: int, refused: bool) -> None:
+    train, test = list(sequences(200, seed=33)), list(sequences(200, seed=34))
+    test[:copies] = train[:copies]
+    other = _rows([(b"ACGTACGTAA", 0)])
+    sides = (_rows([(s, 0) for s in train]), other, _rows([(s, 0) for s in test]))
+    found = audit(task_of(*sides))
+    assert bool(found.problems("x", "x")) is refused
+    # Validation only chooses: however much of it is learned from, nothing is refused.
+    assert not audit(task_of(sides[0], sides[0], other)).problems("x", "x")
