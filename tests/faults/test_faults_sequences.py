@@ -130,7 +130,7 @@ PROTEIN = ">p\nMKVLAAGIVGLLLAQWERTYIPFEDQLPEEFIPLLQ\n"
 FASTQ = "@read\nACGT\n+\nIIII\n"
 VCF = "##fileformat=VCFv4.3\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
 OTHER_FILES: dict[str, tuple[bytes, str]] = {
-    "protein": (PROTEIN.encode(), "fault.fa:2:2"),
+    "protein": (PROTEIN.encode(), "this looks like a protein sequence"),
     "fastq": (FASTQ.encode(), "it looks like FASTQ"),
     "vcf": (VCF.encode(), "it looks like VCF variants"),
     "png": (b"\x89PNG\r\n\x1a\n" + bytes(64), "it looks like a PNG image"),

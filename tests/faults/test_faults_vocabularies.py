@@ -143,7 +143,7 @@ NAMES = {
 def test_unsafe_names_touch_nothing(empty: Project, seen: Seen) -> None:
     before = tree_hash(empty.folder / "specs"), sorted(empty.folder.parent.iterdir())
     for name, status in NAMES.items():
-        done = empty.run("register-vocab", name, "--set", "family=kmer", "--set", "k=1")
+        done = empty.run("register-vocab", name, "--set", "family=kmer", "--set", "k=2")
         assert done.status == status, (name, done.output)
         assert "Traceback" not in done.output
         seen.exit(done.status)
@@ -155,7 +155,7 @@ def test_unsafe_names_touch_nothing(empty: Project, seen: Seen) -> None:
     seen.lost(files=0)
 
 
-def register(project: Project, name: str, k: int = 1, span: int = 0) -> Command:
+def register(project: Project, name: str, k: int = 2, span: int = 0) -> Command:
     """Start a registration of k-mers; another mask span is another content."""
     more = ("--set", f"mask_span_tokens={span}") if span else ()
     return project.start("register-vocab", name, "--set", "family=kmer", "--set", f"k={k}", *more)
@@ -263,7 +263,7 @@ def test_the_nth_call_that_fails_leaves_old_or_new(empty: Project, seen: Seen, w
         for n in (1, 2, 4, 7):
             program = _TRACE.format(call=call, fault=what, n=n).split()
             name = f"{call}{n}"
-            settings = ("--set", "family=kmer", "--set", "k=1")
+            settings = ("--set", "family=kmer", "--set", "k=2")
             command = [*program, GFMP, "register-vocab", name, *settings]
             done = empty.start_program(command, environment).wait()
             if done.status == 0:
