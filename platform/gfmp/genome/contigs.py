@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass, field, fields
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -204,7 +205,7 @@ class ContigTable:
 
 def repeated(table: pa.Table, *keys: str) -> pa.Table:
     """Return the rows of `table` whose `keys` occur more than once, in their order."""
-    table = table.append_column("row", pa.array(range(table.num_rows), pa.int64()))
+    table = table.append_column("row", pa.array(np.arange(table.num_rows)))
     counted = table.group_by(list(keys)).aggregate([([], "count_all")])
     several = counted.filter(pc.greater(counted.column("count_all"), 1)).select(list(keys))
     if not several.num_rows:
