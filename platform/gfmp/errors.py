@@ -118,6 +118,12 @@ class ServiceError(GfmpError):
     code, exit_status = "S069", 69
 
 
+class LostServiceError(ServiceError):
+    """Ray's head on this machine died or did not start; the same again may well succeed."""
+
+    code, exit_status = "S075", 75
+
+
 class TrainingError(GfmpError):
     """Training failed for good: non-finite numbers, memory, worker failures."""
 

@@ -71,7 +71,6 @@ def test_codes_are_unique_and_statuses_are_never_those_of_bugs() -> None:
         (KeyboardInterrupt(), 130),
         (click.exceptions.Abort(), 130),
         (BrokenPipeError(errno.EPIPE, "nobody reads"), 141),
-        (SystemExit(1), 141),  # what click makes of a closed pipe
         (SystemExit(signal.SIGTERM), 143),  # what Ray makes of SIGTERM while a corpus is built
         (click.UsageError("no such thing"), 2),
         (click.BadParameter("not that"), 2),
@@ -97,6 +96,31 @@ def test_a_bug_says_so_and_keeps_the_trace(
     trace.unlink()
     assert "Traceback" in text
     assert "in falls" in text
+
+
+def test_an_exit_that_nobody_asked_for_is_a_bug(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _end(monkeypatch, SystemExit(1)) == 70
+    err = capsys.readouterr().err
+    assert "this is a bug in gfmp" in err
+    Path(re.findall(r"--> (\S+)", err)[0]).unlink()
+    # What click makes of a pipe that somebody closed.
+    closed = SystemExit(1)
+    closed.__context__ = BrokenPipeError(errno.EPIPE, "nobody reads")
+    assert _end(monkeypatch, closed) == 141
+
+
+def test_a_trace_holds_no_secret(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fault = ValueError("cannot reach https://me:hunter2@mlflow.example.org")
+    assert _end(monkeypatch, fault) == 70
+    trace = Path(re.findall(r"--> (\S+)", capsys.readouterr().err)[0])
+    text = trace.read_text()
+    trace.unlink()
+    assert "ValueError" in text
+    assert "hunter2" not in text
 
 
 def test_a_bug_without_words_still_has_a_first_line(

@@ -89,11 +89,16 @@ class World:
         return resolve(spec, survey(spec, self.job, self.workspace).known)
 
     def submission(self, *assignments: str) -> Submission:
-        """Make the job ready to become a run."""
+        """Make the job ready to become a run, also beside another one of the same job."""
         document = self.document(*assignments)
         spec = validate(document, PretrainSpec)
         return Submission(
-            spec, document, self.plan(*assignments), self.workspace, ("gfmp", "submit", "job.yaml")
+            spec,
+            document,
+            self.plan(*assignments),
+            self.workspace,
+            ("gfmp", "submit", "job.yaml", "--new"),
+            again=True,
         )
 
     def run(self, *assignments: str) -> Run:

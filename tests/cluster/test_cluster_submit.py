@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from cluster_world import JOB, Lines, World
 from hypothesis import given, settings
@@ -116,9 +118,27 @@ def test_a_resume_may_commit_at_other_steps(world: World, planned: Run) -> None:
 def test_a_resume_never_changes_the_model(world: World, planned: Run, assignment: str) -> None:
     with pytest.raises(SpecError, match="another model") as caught:
         new_where(planned, world.document(assignment), world.workspace)
-    (problem,) = caught.value.problems
-    assert problem.where == planned.id
-    assert problem.why == "a resume may change only `compute` and `checkpoint`"
+    for problem in caught.value.problems:
+        assert problem.where == planned.id
+        assert " -> " in problem.message
+        assert problem.why == "a resume may change only `compute`, `checkpoint` and `numbers`"
+
+
+def test_each_difference_of_another_model_is_told(world: World, planned: Run) -> None:
+    document = world.document("steps=11", "seed=4", "model.layers=2")
+    with pytest.raises(SpecError) as caught:
+        new_where(planned, document, world.workspace)
+    told = "\n".join(problem.message for problem in caught.value.problems)
+    for difference in ("steps: 10 -> 11", "feed.seed: 3 -> 4", "architecture.layers: 1 -> 2"):
+        assert difference in told
+
+
+def test_an_unfinished_run_of_the_same_job_is_in_the_way(world: World, planned: Run) -> None:
+    alone = replace(world.submission(), again=False)
+    with pytest.raises(ExistsError, match="run exists") as caught:
+        _prepared(alone, Lines().say)
+    assert planned.id in str(caught.value)
+    assert "--new" in caught.value.problems[0].fix
 
 
 def test_a_resume_that_cannot_be_planned_says_why(world: World, planned: Run) -> None:

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from gfmp.cli.options import JOB, json_option, set_option, workspace_option
+from gfmp.cli.options import JOB, json_option, set_option, supervised, workspace_option
 from gfmp.errors import SpecError, UsageError
 from gfmp.storage.workspace import Workspace
+
+if TYPE_CHECKING:
+    from gfmp.ledger.run import Run
+    from gfmp.plan.facts import Machine
+    from gfmp.plan.values import Plan, Where
 
 
 @click.command()
@@ -49,15 +56,23 @@ def plan(job: Path, assignments: tuple[str, ...], as_json: bool, workspace: Work
 @click.command()
 @click.argument("job", type=JOB, required=False)
 @click.option("--resume", metavar="RUN", help="Continue this run at the exact next sample.")
+@click.option("--new", is_flag=True, help="Begin another run beside an unfinished one of JOB.")
 @set_option
 @workspace_option
+@supervised
 def submit(
-    job: Path | None, resume: str | None, assignments: tuple[str, ...], workspace: Workspace
+    job: Path | None,
+    resume: str | None,
+    new: bool,
+    assignments: tuple[str, ...],
+    workspace: Workspace,
 ) -> None:
     """Run JOB: build what it needs, train, evaluate, track.
 
     With --resume RUN an interrupted run goes on, also with another number of workers:
     gfmp submit --resume RUN --set compute.workers=4
+
+    A driver that is killed or crashes is started again from the last checkpoint.
     """
     if (job is None) == (resume is None):
         raise UsageError(
@@ -69,14 +84,13 @@ def submit(
         _resume(resume, assignments, workspace)
     else:
         assert job is not None, "checked above"
-        _start(job, assignments, workspace)
+        _start(job, new, assignments, workspace)
 
 
-def _start(job: Path, assignments: tuple[str, ...], workspace: Workspace) -> None:
+def _start(job: Path, new: bool, assignments: tuple[str, ...], workspace: Workspace) -> None:
     from gfmp.cli.loading import JOBS, load_job
     from gfmp.cli.progress import shown
-    from gfmp.mlflow_store.address import preflight, tracking_uri
-    from gfmp.plan.preflight import shortfalls
+    from gfmp.ledger.store import RunStore
     from gfmp.plan.resolve import resolve
     from gfmp.plan.survey import find_corpus, survey
     from gfmp.spec.corpus import CorpusJobSpec
@@ -103,19 +117,34 @@ def _start(job: Path, assignments: tuple[str, ...], workspace: Workspace) -> Non
     parent = find_parent(spec, workspace)
     known = survey(spec, document.path, workspace, parent).known
     planned = resolve(spec, known, document.where)
-    if lacking := shortfalls(planned, known.machine):
-        raise SpecError.of(lacking)
-    preflight(tracking_uri(workspace))
+    _check(planned, known.machine, workspace)
+    if not new:
+        RunStore(workspace).refuse_second(spec.name, planned.what.fingerprint)
     with shown(workspace, planned.what.steps) as console:
         from gfmp.cluster.submit import Submission, start
 
-        submission = Submission(spec, document, planned, workspace, tuple(sys.argv), parent)
+        command = ("gfmp", *sys.argv[1:])
+        submission = Submission(spec, document, planned, workspace, command, parent, new)
         run = start(submission, console)
         console.finished(run)
 
 
+def _check(plan: Plan, machine: Machine, workspace: Workspace) -> None:
+    """Make sure that this machine can hold the plan, and that MLflow answers.
+
+    Raises:
+        SpecError: the model states are larger than its memory.
+        ServiceError: the tracking store cannot be used.
+    """
+    from gfmp.mlflow_store.address import preflight, tracking_uri
+    from gfmp.plan.preflight import shortfalls
+
+    if lacking := shortfalls(plan, machine):
+        raise SpecError.of(lacking)
+    preflight(tracking_uri(workspace))
+
+
 def _resume(wanted: str, assignments: tuple[str, ...], workspace: Workspace) -> None:
-    from gfmp.cli.loading import job_of_run
     from gfmp.cli.progress import shown
     from gfmp.ledger.store import RunStore
 
@@ -125,11 +154,27 @@ def _resume(wanted: str, assignments: tuple[str, ...], workspace: Workspace) -> 
 
         resume_sweep(run, assignments, workspace)
         return
+    where = _placed(run, assignments, workspace)
     with shown(workspace, run.plan().what.steps) as console:
-        from gfmp.cluster.submit import new_where
         from gfmp.cluster.submit import resume as resume_run
 
-        where = None
-        if assignments:
-            where = new_where(run, job_of_run(run, assignments), workspace)
         console.finished(resume_run(run, where, workspace, console))
+
+
+def _placed(run: Run, assignments: tuple[str, ...], workspace: Workspace) -> Where | None:
+    """Return the changed placement of a resumed run, checked before Ray is even imported.
+
+    Raises:
+        SpecError: the changes make another model, or the machine cannot hold it.
+        ServiceError: the tracking store cannot be used.
+    """
+    from gfmp.cli.loading import job_of_run
+    from gfmp.cluster.submit import new_where
+    from gfmp.plan.survey import this_machine
+
+    plan, where = run.plan(), None
+    if assignments:
+        where = new_where(run, job_of_run(run, assignments), workspace)
+        plan = replace(plan, where=where)
+    _check(plan, this_machine(), workspace)
+    return where

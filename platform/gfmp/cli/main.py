@@ -10,6 +10,7 @@ import click
 
 from gfmp import __version__
 from gfmp.cli.jobs import plan, submit
+from gfmp.cli.options import FROM_SHELL
 from gfmp.cli.replay import replay, reproduce
 from gfmp.cli.runs import runs, ui
 from gfmp.cli.sweeps import report, sweep
@@ -38,10 +39,10 @@ runs.add_command(verify)
 
 def main() -> None:
     """Run the command line and exit with the status of RELIABILITY's contract."""
-    from gfmp.cli.render.errors import show_bug, show_error
+    from gfmp.cli.render.errors import show_error
 
     try:
-        status = gfmp.main(standalone_mode=False)
+        status = gfmp.main(standalone_mode=False, obj=FROM_SHELL)
     except GfmpError as fault:
         show_error(fault)
         status = fault.exit_status
@@ -53,9 +54,24 @@ def main() -> None:
         fault.show()
         status = fault.exit_code
     except SystemExit as ended:
-        # Ray's handler of SIGTERM ends so, and click when nobody reads the output any more.
-        status = 143 if ended.code == signal.SIGTERM else 141
+        status = _status_of(ended)
     except Exception:
-        show_bug(traceback.format_exc())
-        status = 70
+        status = _bug()
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _status_of(ended: SystemExit) -> int:
+    """Return the status for an exit that a library asked for; gfmp itself raises errors."""
+    if ended.code == signal.SIGTERM:
+        return 143  # Ray's handler of SIGTERM
+    if isinstance(ended.__context__, BrokenPipeError):
+        return 141  # click, when nobody reads the output any more
+    return _bug()
+
+
+def _bug() -> int:
+    from gfmp.cli.render.errors import show_bug
+    from gfmp.ledger.provenance import redacted
+
+    show_bug(redacted(traceback.format_exc()))
+    return 70

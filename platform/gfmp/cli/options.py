@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -43,6 +45,34 @@ def set_option(command: Command) -> Command:
         metavar="KEY=VALUE",
         help="Change a value of the job, e.g. compute.workers=4; checked and recorded with it.",
     )(command)
+
+
+FROM_SHELL = "shell"
+
+
+def supervised(command: Command) -> Command:
+    """Run the command in a process of its own, which is started again when it dies.
+
+    The command has the parameters `resume` and `workspace`. Called from Python instead of from a
+    shell it runs where it is.
+    """
+
+    @functools.wraps(command)
+    def _run(*positional: object, **named: Any) -> object:  # noqa: ANN401 - what click gives
+        if click.get_current_context().find_root().obj is not FROM_SHELL:
+            return command(*positional, **named)
+        from gfmp.cluster import supervise
+
+        if supervise.become_driver():
+            return command(*positional, **named)
+        given = supervise.Command(tuple(sys.argv[1:]), named["workspace"], named["resume"], _say)
+        return supervise.supervise(given)
+
+    return _run  # type: ignore[return-value]  # a function of the same parameters
+
+
+def _say(line: str) -> None:
+    click.echo(line, err=True)
 
 
 # Existence is checked by the loader, whose error says what is near.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import Iterator
 from typing import TextIO
@@ -12,8 +13,10 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 
 from gfmp.cli.render.runs import event_line, show_outcome, step_line
 from gfmp.cluster.noise import redirected
+from gfmp.cluster.supervise import LOG_VARIABLE
 from gfmp.ledger.events import Event
 from gfmp.ledger.run import Run
+from gfmp.storage.atomic import storage_faults
 from gfmp.storage.workspace import Workspace
 
 # Without a terminal a line is written this often, so that a log file stays readable.
@@ -79,8 +82,19 @@ class LiveConsole:
 
 @contextlib.contextmanager
 def shown(workspace: Workspace, total_steps: int = 0) -> Iterator[LiveConsole]:
-    """Redirect the libraries' output to a log of the workspace and yield the console."""
-    log_path = workspace.root / "logs" / f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}.log"
+    """Redirect the libraries' output to a log of the workspace and yield the console.
+
+    All drivers of one command write to the one log that their supervisor named.
+
+    Raises:
+        RefusedError: the workspace may not be written to.
+        StorageError: the disk refused.
+    """
+    name = os.environ.get(LOG_VARIABLE) or f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}.log"
+    log_path = workspace.logs / name
+    with storage_faults(log_path):
+        log_path.parent.mkdir(parents=True, exist_ok=True)
+        log_path.touch()
     with redirected(log_path) as stream:
         console = LiveConsole(stream, total_steps, str(log_path))
         try:

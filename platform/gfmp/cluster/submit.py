@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pydantic import TypeAdapter
 
 from gfmp.cluster.build import Builder, Say
+from gfmp.cluster.closing import close_killed
+from gfmp.cluster.head import Head, starting
 from gfmp.cluster.inputs import RunInputs
+from gfmp.cluster.litter import clear_ray_results, end_predecessor
 from gfmp.cluster.mirror import mirrored
 from gfmp.cluster.session import ray_session
 from gfmp.cluster.train import TrainingJob, fit
-from gfmp.cluster.watch import Console, StopSignal, follow, interruption
-from gfmp.errors import ExistsError, GfmpError, InterruptedRunError, SpecError
+from gfmp.cluster.watch import Console, StopSignal, follow, interruption, stoppable
+from gfmp.errors import (
+    ExistsError,
+    GfmpError,
+    InterruptedRunError,
+    LostServiceError,
+    Problem,
+    SpecError,
+    TrainingError,
+)
 from gfmp.ledger.header import NewRun
 from gfmp.ledger.run import Run
 from gfmp.ledger.status import Status
@@ -20,12 +36,13 @@ from gfmp.ledger.writer import LedgerWriter
 from gfmp.plan.parent import Parent
 from gfmp.plan.resolve import resolve
 from gfmp.plan.survey import survey
-from gfmp.plan.values import Plan, Where
+from gfmp.plan.values import Plan, What, Where
 from gfmp.spec.load import overridden, validate
 from gfmp.spec.pretrain import PretrainSpec
 from gfmp.storage.documents import Document, document_text, parse_document
 from gfmp.storage.workspace import Workspace
 from gfmp.training.history import require_checkpoint
+from gfmp.training.manifest import what_differs
 from gfmp.training.room import require_room_to_train
 
 
@@ -40,6 +57,7 @@ class Submission:
         workspace: Where everything goes.
         command_line: How gfmp was called.
         parent: The checkpoint it begins with; None when it begins from scratch.
+        again: Begin another run also when an unfinished one of the same job is there.
     """
 
     spec: PretrainSpec
@@ -48,18 +66,33 @@ class Submission:
     workspace: Workspace
     command_line: tuple[str, ...]
     parent: Parent | None = None
+    again: bool = False
 
 
 def start(submission: Submission, console: Console) -> Run:
     """Run a new job to its end and return its run.
 
     Raises:
+        ExistsError: an unfinished run of the same job is there, and `again` is not set.
         GfmpError: see `_drive`; building can fail with data, vocabulary and storage errors.
     """
     require_room_to_train(submission.plan, submission.workspace.runs)
-    with ray_session(submission.plan.where.workers):
+    with _session(submission.plan.where.workers) as head:
         plan, run = _prepared(submission, console.say)
-        return _drive(run, plan, submission.workspace, console)
+        return _drive(run, plan, submission.workspace, console, head)
+
+
+@contextlib.contextmanager
+def _session(workers: int) -> Iterator[Head]:
+    """Start Ray and yield its head; a fault that comes from its loss is told as that."""
+    with contextlib.ExitStack() as held:
+        held.enter_context(stoppable())
+        with starting():
+            held.enter_context(ray_session(workers))
+        held.enter_context(stoppable())  # Ray brought handlers of its own
+        head = Head()
+        with head.blamed():
+            yield head
 
 
 def _prepared(submission: Submission, say: Say) -> tuple[Plan, Run]:
@@ -76,6 +109,11 @@ def _prepared(submission: Submission, say: Say) -> tuple[Plan, Run]:
     assert after.ensemble is not None, "every vocabulary was registered"
     plan = resolve(spec, after.known, submission.document.where)
     assert plan.complete, "everything was built"
+    ensemble = after.ensemble
+
+    def _inputs(folder: Path) -> None:
+        RunInputs.save(folder, corpus, ensemble, path, parent)
+
     run = RunStore(workspace).create(
         NewRun(
             name=spec.name,
@@ -85,9 +123,10 @@ def _prepared(submission: Submission, say: Say) -> tuple[Plan, Run]:
             spec=recorded_text(_pinned(submission)),
             plan=plan.to_json(),
             command_line=submission.command_line,
-        )
+        ),
+        _inputs,
+        alone=not submission.again,
     )
-    RunInputs.save(run.path, corpus, after.ensemble, path, parent)
     return plan, run
 
 
@@ -132,27 +171,39 @@ def resume(run: Run, where: Where | None, workspace: Workspace, console: Console
     plan = run.plan() if where is None else replace(run.plan(), where=where)
     require_checkpoint(run)
     require_room_to_train(plan, run.path)
-    with ray_session(plan.where.workers):
-        return _drive(run, plan, workspace, console)
+    with _session(plan.where.workers) as head:
+        return _drive(run, plan, workspace, console, head)
 
 
 def new_where(run: Run, document: Document, workspace: Workspace) -> Where:
     """Plan the placement of a run again from its (changed) spec.
 
     Raises:
-        SpecError: the change would train another model.
+        SpecError: the change would train another model; lists each difference.
     """
     spec = validate(document, PretrainSpec)
     found = survey(spec, document.path, workspace, RunInputs.parent(run.path))
     plan = resolve(spec, found.known, document.where)
     if plan.what.fingerprint != run.header.what_fingerprint:
-        raise SpecError(
-            f"the changes make another model (identity {plan.what.fingerprint[:12]})",
+        raise _another_model(run, plan.what)
+    return plan.where
+
+
+def _another_model(run: Run, what: What) -> SpecError:
+    old, new = (TypeAdapter(What).dump_python(w, mode="json") for w in (run.plan().what, what))
+    problems = [
+        Problem(
+            f"the changes make another model: {difference}",
             where=run.id,
             why="a resume may change only `compute`, `checkpoint` and `numbers`",
-            fix="submit the changed job as a new run",
+            fix="leave it as it was, or submit the changed job as a new run",
         )
-    return plan.where
+        for difference in what_differs(old, new)
+    ]
+    assert problems, "other identities have other parts"
+    error = SpecError.of(problems)
+    assert isinstance(error, SpecError), "`of` builds its own class"
+    return error
 
 
 def _begin(run: Run, ledger: LedgerWriter) -> None:
@@ -175,41 +226,76 @@ def _begin(run: Run, ledger: LedgerWriter) -> None:
         ledger.append("grown", fields)
 
 
-def _drive(run: Run, plan: Plan, workspace: Workspace, console: Console) -> Run:
+def _drive(run: Run, plan: Plan, workspace: Workspace, console: Console, head: Head) -> Run:
     """Own the run and train it until it finishes, fails or is asked to stop.
 
     Raises:
         LockedError: another process drives it.
         TrainingError: it failed for good; the last checkpoint stays.
         InterruptedRunError: it was stopped and can be resumed.
+        LostServiceError: Ray's head died; the run can be resumed.
     """
     began = time.monotonic()
-    with run.own(), mirrored(run, workspace), run.open_writer("driver") as ledger:
-        RunInputs.place(run.path, plan.where)
-        ledger.append(
-            "started",
-            {
-                "segment": ledger.segment,
-                "workers": plan.where.workers,
-                "engine": plan.where.engine,
-                "from_step": run.last_step(),
-            },
-        )
-        try:
-            _begin(run, ledger)
-            with StopSignal(run) as signals:
+    with run.own() as before, StopSignal(run) as signals:
+        end_predecessor(run, before)
+        clear_ray_results(run)
+        with mirrored(run, workspace, console.say), run.open_writer("driver") as ledger:
+            close_killed(workspace, run)
+            RunInputs.place(run.path, plan.where)
+            _record_start(run, plan, ledger)
+            with _last_word(run, ledger, signals):
+                _begin(run, ledger)
                 job = TrainingJob(run.path, plan.where, ledger.segment, ledger.append)
-                fit(job, lambda done: follow(run, console, done))
-        except InterruptedRunError:
-            ledger.append("interrupted", {"step": run.last_step(), "signal": signals.name})
-            raise
-        except GfmpError as fault:
-            ledger.append("failed", {"error": str(fault), "code": fault.code})
-            raise
-        outcome = run.events("outcome")[-1].fields
-        if outcome["status"] == "interrupted":
-            ledger.append("interrupted", {"step": outcome["step"], "signal": signals.name})
-            raise interruption(run, signals.name)
-        seconds = round(time.monotonic() - began, 3)
-        ledger.append("finished", {"step": outcome["step"], "seconds": seconds})
+                with head.blamed():
+                    fit(job, lambda done: follow(run, console, done, head.check))
+                outcome = _outcome(run, ledger.segment)
+            if outcome["status"] == "interrupted":
+                ledger.append("interrupted", {"step": outcome["step"], "signal": signals.name})
+                raise interruption(run, signals.name)
+            seconds = round(time.monotonic() - began, 3)
+            ledger.append("finished", {"step": outcome["step"], "seconds": seconds})
+            clear_ray_results(run)
     return run
+
+
+@contextlib.contextmanager
+def _last_word(run: Run, ledger: LedgerWriter, signals: StopSignal) -> Iterator[None]:
+    """Record how the block failed; a run that lost Ray was interrupted, it did not fail."""
+    try:
+        yield
+    except (InterruptedRunError, LostServiceError) as fault:
+        name = signals.name if isinstance(fault, InterruptedRunError) else "Ray was lost"
+        ledger.append("interrupted", {"step": run.last_step(), "signal": name})
+        raise
+    except GfmpError as fault:
+        ledger.append("failed", {"error": str(fault), "code": fault.code})
+        raise
+
+
+def _record_start(run: Run, plan: Plan, ledger: LedgerWriter) -> None:
+    ledger.append(
+        "started",
+        {
+            "segment": ledger.segment,
+            "workers": plan.where.workers,
+            "engine": plan.where.engine,
+            "from_step": run.last_step(),
+        },
+    )
+
+
+def _outcome(run: Run, segment: int) -> Mapping[str, object]:
+    """Return how the workers of this start ended.
+
+    Raises:
+        TrainingError: they ended without a word.
+    """
+    found = [event for event in run.events("outcome") if event.segment >= segment]
+    if not found:
+        raise TrainingError(
+            "the workers ended without an outcome",
+            where=str(run.ledger_path),
+            why="rank 0 writes one into the ledger before it leaves; the folder may be gone",
+            fix=f"look for the run's folder, read its logs, then `{run.resume_command}`",
+        )
+    return found[-1].fields

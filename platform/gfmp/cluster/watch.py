@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import FrameType, TracebackType
 from typing import Protocol, Self
 
@@ -49,6 +50,34 @@ def interruption(run: Run, name: str) -> InterruptedRunError:
     )
 
 
+@contextlib.contextmanager
+def stoppable() -> Iterator[None]:
+    """While there is no run to stop yet, SIGINT and SIGTERM end the command at once.
+
+    What is being built is published whole or not at all, so there is nothing to wait for.
+
+    Raises:
+        InterruptedRunError: one of them came.
+    """
+
+    def _leave(number: int, frame: FrameType | None) -> None:
+        name = signal.Signals(number).name
+        kind = TerminatedRunError if number == signal.SIGTERM else InterruptedRunError
+        raise kind(
+            f"stopped ({name}) before a run was driven",
+            why="no step was taken; what was built before is kept",
+            fix="give the same command again",
+        )
+
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    previous = {number: signal.signal(number, _leave) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
 class StopSignal:
     """While active, the first SIGINT or SIGTERM asks the run to commit; the second ends it now.
 
@@ -83,11 +112,28 @@ class StopSignal:
         self._run.request_stop()
 
 
-def follow(run: Run, console: Console, done: threading.Event) -> None:
-    """Show the run's new events until `done` is set, and those that came just before it."""
+def _no_check() -> None:
+    """Find nothing wrong."""
+
+
+def follow(
+    run: Run,
+    console: Console,
+    done: threading.Event,
+    check: Callable[[], None] = _no_check,
+) -> None:
+    """Show the run's new events until `done` is set, and those that came just before it.
+
+    Args:
+        run: The run.
+        console: Shows them.
+        done: Set when the work has ended.
+        check: Called all the time; raises when the work cannot end any more.
+    """
     follower = Follower(run.ledger_path)
     ended = False
     while not ended:
         ended = done.wait(_POLL_SECONDS)
+        check()
         for event in follower.poll():
             console.event(event)

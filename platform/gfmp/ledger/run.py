@@ -18,10 +18,11 @@ from gfmp.ledger.header import RunHeader, read_header
 from gfmp.ledger.reader import Contents, Cursor, merged, read_file, read_ledger
 from gfmp.ledger.series import Point, SeriesBook
 from gfmp.ledger.status import Status, decide, owner_alive
-from gfmp.ledger.writer import LedgerWriter, ledger_files, next_segment
+from gfmp.ledger.submission import creator_lives
+from gfmp.ledger.writer import LedgerWriter, being_written, ledger_files, next_segment
 from gfmp.plan.values import Plan
 from gfmp.storage.atomic import put_if_absent, read_json
-from gfmp.storage.locks import exclusive
+from gfmp.storage.locks import LockRecord, exclusive, last_owner
 
 _OWN_SECONDS = 1.0
 _TAIL_BYTES = 1 << 16
@@ -174,9 +175,27 @@ class Run:
 
     def resumable(self) -> bool:
         """Return True when the run is not over, nobody owns it and a checkpoint is there."""
-        if self.status() not in (Status.INTERRUPTED, Status.FAILED):
-            return False
+        return self.status() in (Status.INTERRUPTED, Status.FAILED) and self._has_checkpoint()
+
+    def _has_checkpoint(self) -> bool:
         return any((self.path / str(e.fields.get("path"))).exists() for e in self.checkpoints())
+
+    def unfinished(self) -> bool:
+        """Return True while the run is under way or can be continued.
+
+        A failed one can when it has a checkpoint; one that never began only while whoever created
+        it lives.
+        """
+        status = self.status()
+        if status is Status.FAILED:
+            return self._has_checkpoint()
+        if status is Status.PLANNED:
+            return creator_lives(self.path)
+        return status is not Status.FINISHED
+
+    def committed_step(self) -> int:
+        """Return the newest step on record that was committed, 0 before the first."""
+        return max((event.step for event in self.checkpoints()), default=0)
 
     @property
     def repeat_command(self) -> str:
@@ -188,22 +207,39 @@ class Run:
     @property
     def resume_command(self) -> str:
         """The command that continues this run."""
-        return shlex.join(["gfmp", self._verb, "--resume", self.id])
+        return shlex.join(["gfmp", *self.resume_arguments])
+
+    @property
+    def resume_arguments(self) -> tuple[str, ...]:
+        """What follows `gfmp` in that command."""
+        return (self._verb, "--resume", self.id)
 
     @property
     def _verb(self) -> str:
         return "sweep" if self.header.kind == "sweep" else "submit"
 
     @contextlib.contextmanager
-    def own(self) -> Iterator[None]:
+    def own(self) -> Iterator[LockRecord]:
         """Be the one process that drives the run; forgets an old request to stop.
+
+        Yields:
+            Who drove it before. That process is gone, its workers may live a little longer.
 
         Raises:
             LockedError: a living process owns the run.
         """
+        before = last_owner(self.lock_path)
         with exclusive(self.lock_path, wait_seconds=_OWN_SECONDS):
             self.stop_path.unlink(missing_ok=True)
-            yield
+            yield before
+
+    def worker_alive(self) -> bool:
+        """Return True while a rank 0 still holds its ledger file, on whichever machine.
+
+        The lock of the owner falls with the driver; its workers notice only after that.
+        """
+        files = [file for file in ledger_files(self.ledger_path) if file.writer == "rank0"]
+        return any(being_written(file.path) for file in files)
 
     def open_writer(self, writer: str) -> LedgerWriter:
         """Open the ledger file of `driver` or `rank0` for the present start of the run.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,12 +17,21 @@ from gfmp.ledger.header import FILE_NAME, FORMAT_VERSION, NewRun, RunHeader, run
 from gfmp.ledger.provenance import Provenance, collect
 from gfmp.ledger.run import Run
 from gfmp.ledger.status import Status
+from gfmp.ledger.submission import record, token_of
 from gfmp.storage.atomic import atomic_write, staged_directory, write_json
 from gfmp.storage.documents import did_you_mean
+from gfmp.storage.locks import exclusive
 from gfmp.storage.workspace import Workspace, checked_name
 
 _MOST_ATTEMPTS = 1000
 _SHOWN_IDS = 5
+_LOCK_SECONDS = 60.0
+
+Fill = Callable[[Path], None]
+
+
+def _nothing(folder: Path) -> None:
+    """Add nothing to a new run."""
 
 
 class RunStore:
@@ -31,27 +40,56 @@ class RunStore:
     def __init__(self, workspace: Workspace) -> None:
         self._folder = workspace.runs
 
-    def create(self, new: NewRun) -> Run:
+    def create(self, new: NewRun, fill: Fill = _nothing, *, alone: bool = False) -> Run:
         """Publish the folder of a new run, whole, under an id that no other run has.
 
+        Args:
+            new: What it is made from.
+            fill: Writes more files into the folder before it is published.
+            alone: Refuse when an unfinished run of the same job is there; of several processes
+                that ask at once, one creates.
+
         Raises:
+            ExistsError: there is such a run.
             RefusedError: the name is not safe as a folder name.
             StorageError: the disk refused.
         """
         checked_name(new.name, "run")
-        created = datetime.now(UTC).replace(microsecond=0)
         provenance = collect(new.command_line)
+        with exclusive(self._folder / ".lock", wait_seconds=_LOCK_SECONDS):
+            if alone:
+                self.refuse_second(new.name, new.what_fingerprint)
+            return self._publish(new, fill, provenance)
+
+    def _publish(self, new: NewRun, fill: Fill, provenance: Provenance) -> Run:
+        created = datetime.now(UTC).replace(microsecond=0)
         for attempt in range(1, _MOST_ATTEMPTS):
             name = run_id(new.name, created, new.what_fingerprint, attempt)
             header = _header(new, name, created, provenance)
             if (self._folder / name).exists():
                 continue
             try:
-                _publish(self._folder / name, header, new)
+                _publish(self._folder / name, header, new, fill)
             except ExistsError:
                 continue
             return Run(self._folder / name, header)
         raise AssertionError(f"{_MOST_ATTEMPTS} runs of one plan began in one minute")
+
+    def refuse_second(self, name: str, what_fingerprint: str) -> None:
+        """Make sure that no unfinished run trains the same job already.
+
+        Raises:
+            ExistsError: one does; names it, how far it is, and both ways on.
+        """
+        for run in self.list():
+            same = (run.header.name, run.header.what_fingerprint) == (name, what_fingerprint)
+            if same and run.unfinished():
+                raise _exists(run)
+
+    def submitted(self, token: str) -> Run | None:
+        """Return the run that was created under this `GFMP_SUBMISSION`; None before it was."""
+        found = [name for name in self._ids() if token_of(self._folder / name) == token]
+        return Run.open(self._folder / found[-1]) if found else None
 
     def get(self, wanted: str) -> Run:
         """Return the run with this id, or the only one whose id begins with it.
@@ -144,8 +182,20 @@ def _header(new: NewRun, name: str, created: datetime, provenance: Provenance) -
     )
 
 
-def _publish(folder: Path, header: RunHeader, new: NewRun) -> None:
+def _exists(run: Run) -> ExistsError:
+    return ExistsError(
+        f"run exists: {run.id} of the same job is {run.status()} at step {run.last_step()}",
+        where=str(run.path),
+        why="it trains the same model; a second one would only repeat it",
+        fix=f"`{run.resume_command}` goes on with it once nobody runs it,"
+        " `gfmp submit JOB --new` begins another",
+    )
+
+
+def _publish(folder: Path, header: RunHeader, new: NewRun, fill: Fill) -> None:
     with staged_directory(folder) as staging:
+        fill(staging)
+        record(staging)
         for name in ("ledger", "checkpoints", "logs", "figures"):
             (staging / name).mkdir()
         atomic_write(staging / "spec.yaml", new.spec)

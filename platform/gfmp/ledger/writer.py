@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import time
@@ -52,7 +53,8 @@ class LedgerWriter:
     """Appends events to a file that it alone creates and writes.
 
     Every event reaches the operating system before `append` returns; events of `COMMIT_KINDS`
-    also reach the disk. An append that fails leaves the file as it was before.
+    also reach the disk. An append that fails leaves the file as it was before. The file is locked
+    until it is closed or its writer dies, see `being_written`.
     """
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
@@ -128,7 +130,9 @@ class LedgerWriter:
 
 def _create(path: Path) -> int:
     try:
-        return os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND, 0o644)
+        handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND, 0o644)
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        return handle
     except FileExistsError:
         raise LockedError(
             "this ledger file already has its writer",
@@ -136,6 +140,16 @@ def _create(path: Path) -> int:
             why="every start of a run writes files of its own",
             fix="open the next segment with Run.open_writer",
         ) from None
+
+
+def being_written(path: Path) -> bool:
+    """Return True while the writer of the ledger file `path` lives, on whichever machine."""
+    with path.open("rb") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 def next_segment(directory: Path, writer: str) -> int:

@@ -1,7 +1,9 @@
 """The commit protocol: a reader sees the old artefact or the new one, never a part of one.
 
 Single files: temporary name, fsync, rename, fsync of the directory. Directories: write into
-a temporary sibling, fsync every file, manifest last, rename (RELIABILITY: G4).
+a temporary sibling, fsync every file, manifest last, rename (RELIABILITY: G4). The name of a
+temporary says which process writes it, so that what a killed one left can be told from what a
+living one is writing.
 """
 
 from __future__ import annotations
@@ -10,14 +12,17 @@ import contextlib
 import errno
 import json
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 from gfmp.errors import CorruptArtefactError, ExistsError, RefusedError, StorageError
+from gfmp.storage.owners import Owner
 
 TEMPORARY_PREFIX = ".tmp-"
+_TEMPORARY = re.compile(r"\.tmp-.+-(?P<owner>[0-9a-f]{6}-[0-9a-f]{8}-[0-9]+)-[0-9a-f]{8}")
 
 
 @contextlib.contextmanager
@@ -100,7 +105,7 @@ def put_if_absent(path: Path, data: bytes) -> bool:
 
 
 def _write_temporary(path: Path, data: bytes) -> Path:
-    temporary = path.parent / f"{TEMPORARY_PREFIX}{path.name}-{uuid.uuid4().hex}"
+    temporary = temporary_sibling(path)
     with storage_faults(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -124,7 +129,7 @@ def staged_directory(final: Path) -> Iterator[Path]:
     Raises:
         ExistsError: `final` exists when the block ends; the staged copy is removed.
     """
-    staging = final.parent / f"{TEMPORARY_PREFIX}{final.name}-{uuid.uuid4().hex}"
+    staging = temporary_sibling(final)
     with storage_faults(final):
         staging.mkdir(parents=True)
     try:
@@ -158,17 +163,45 @@ def publish_directory(staging: Path, final: Path) -> None:
         fsync_directory(final.parent)
 
 
+def temporary_sibling(final: Path) -> Path:
+    """Return a name beside `final` for what will become it; says which process writes it."""
+    owner = Owner.present().tag
+    return final.parent / f"{TEMPORARY_PREFIX}{final.name}-{owner}-{uuid.uuid4().hex[:8]}"
+
+
 def remove_abandoned(parent: Path) -> None:
     """Delete temporary siblings that a killed writer left in `parent`.
 
-    Call it only while holding the lock that protects `parent`.
+    Call it only while holding the lock that protects `parent`; without one, see `remove_dead`.
     """
     if parent.is_dir():
         for path in sorted(parent.glob(f"{TEMPORARY_PREFIX}*")):
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.unlink(missing_ok=True)
+            _remove(path)
+
+
+def remove_dead(parent: Path) -> int:
+    """Delete the temporaries in `parent` whose writers are certainly gone; needs no lock.
+
+    Returns:
+        How many were there.
+    """
+    dead = [path for path in sorted(parent.glob(f"{TEMPORARY_PREFIX}*")) if _is_dead(path)]
+    for path in dead:
+        _remove(path)
+    return len(dead)
+
+
+def _is_dead(path: Path) -> bool:
+    found = _TEMPORARY.fullmatch(path.name)
+    owner = Owner.of(found["owner"]) if found else None
+    return owner is not None and owner.dead()
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: object) -> None:

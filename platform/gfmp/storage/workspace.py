@@ -60,6 +60,11 @@ class Workspace:
         return self.root / "searches"
 
     @property
+    def logs(self) -> Path:
+        """What libraries print, one file for each command."""
+        return self.root / "logs"
+
+    @property
     def mlflow_database(self) -> Path:
         """The default MLflow tracking store."""
         return self.root / "mlflow.db"
