@@ -143,7 +143,9 @@ class KmerFamily:
 
     def _shape(self, recipe: Recipe) -> tuple[int, int]:
         k = recipe.integer("k", MIN_K, MAX_K)
-        return k, recipe.integer("stride_bp", 0, k - 1)
+        # Without one words overlap by all but a base, as those of `kmer6` do.
+        given = "stride_bp" in recipe.settings
+        return k, recipe.integer("stride_bp", 0, k - 1) if given else 1
 
 
 def _shortest(k: int, stride_bp: int) -> int:

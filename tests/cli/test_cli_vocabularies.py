@@ -221,6 +221,8 @@ def test_a_name_with_other_settings_is_refused_with_the_difference(folder: Path)
 def test_set_gives_a_family_to_a_new_name(tmp_path: Path) -> None:
     options = ("--set", "family=kmer", "--set", "k=2", "--set", "stride_bp=1", "--set", "seed=3")
     assert _run(tmp_path, "register-vocab", "mine", *options).startswith("mine registered 21 rows")
+    asked = _run(tmp_path, "register-vocab", "other", "--set", "family=kmer", "--set", "k=2")
+    assert asked.startswith("other registered 21 rows"), "the example of --help"
     recipe = json.loads(_run(tmp_path, "vocab", "show", "mine", "--json"))["recipe"]
     assert recipe == {
         "name": "mine",

@@ -57,7 +57,7 @@ def mutations(target: Target) -> st.SearchStrategy[bytes]:
         st.tuples(st.just("pack"), place, st.just(0)),
     )
     start = st.sampled_from(target.seeds)
-    return st.builds(changed, start, st.lists(change, max_size=6))
+    return st.builds(changed, start, st.lists(change, max_size=4))
 
 
 def changed(data: bytes, changes: list[tuple[str, int, bytes | int]]) -> bytes:

@@ -262,7 +262,7 @@ TARGETS = (
     Target(
         "vocab.txt",
         functools.partial(_tokenizer, "vocab.txt"),
-        _seeds(b"[UNK]\n[CLS]\nA\nC\nG\nT\n"),
+        _seeds("\n".join(["[UNK]", "[CLS]", *(a + b for a in "ACGT" for b in "ACGT")]).encode()),
         (*LAYOUT, b"A\n", b"AA\n", b"N\n", b"[MASK]\n"),
     ),
     Target("csv", _csv, _seeds(b"sequence,label\nACGT,1\nAC,0\n"), (*LAYOUT, b",", b'"', b"label")),
