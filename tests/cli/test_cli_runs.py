@@ -206,6 +206,16 @@ def test_a_name_means_one_run(runs: Runs, wanted: str, status: int) -> None:
     [
         ("started", STARTED, "run starts with 2 workers, engine zero1"),
         ("resumed", {"step": 7}, "resumed from the checkpoint of step 7"),
+        (
+            "incident",
+            {"message": "loss nan at step 8 on rank 1", "policy": "skip", "step": 8},
+            "loss nan at step 8 on rank 1: no weight was changed (numbers: skip)",
+        ),
+        (
+            "rewound",
+            {"step": 4, "first": 6, "end": 9},
+            "back to step 4: leaves out the batches of steps 7 to 9",
+        ),
         ("checkpoint", {"step": 7, "bytes": 1234}, "checkpoint of step 7 committed (1,234 bytes)"),
         (
             "evaluation",

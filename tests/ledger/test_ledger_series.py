@@ -40,6 +40,14 @@ def test_what_was_lost_is_gone_before_it_is_computed_again() -> None:
     assert list(values(book)) == [1, 2, 3, 4, 5, 6]
 
 
+def test_a_run_that_goes_back_forgets_what_it_said() -> None:
+    book = SeriesBook()
+    book.add(step(n, 0, 1.0) for n in range(1, 9))
+    book.add([Event(0, 0.0, 0, "rank0", "rewound", {"step": 4}), step(5, 0, 2.0), step(9, 0, 2.0)])
+    assert values(book) == {1: 1.0, 2: 1.0, 3: 1.0, 4: 1.0, 5: 2.0, 9: 2.0}
+    assert book.recomputed == (5, 6, 7, 8)
+
+
 def test_a_segment_without_a_word_of_resuming_starts_at_its_first_step() -> None:
     book = SeriesBook()
     book.add([step(1, 0, 1.0), step(2, 0, 1.0), step(2, 1, 2.0)])

@@ -248,6 +248,9 @@ def test_newest_words_become_tags_and_missing_ones_do_not() -> None:
     full = {"step": Event(0, 0.0, 0, "rank0", "step", {"step": 1, "order_hash": 17})}
     tags = payload.latest_tags(full, (3, 4, 9))
     assert tags == {"gfmp.order_hash": "17", "gfmp.recomputed": "3 steps in 3..9"}
+    fields = {"step": 8, "message": "spike 1e+06 at step 8", "policy": "skip"}
+    unsound = {"incident": Event(0, 0.0, 0, "rank0", "incident", fields)}
+    assert payload.latest_tags(unsound, ()) == {"gfmp.incident": "spike 1e+06 at step 8 (skip)"}
 
 
 @pytest.mark.parametrize("status", list(Status))

@@ -83,7 +83,8 @@ def repeat(old: Run, workspace: Workspace, command_line: tuple[str, ...]) -> Run
 def compare(old: Run, new: Run) -> Compared:
     """Compare two finished runs: every hash and every number of their reports."""
     before, after = _results(old), _results(new)
-    names = sorted(before.keys() | after.keys())
+    # What tells most comes first.
+    names = [*_HASHES, *sorted((before.keys() | after.keys()) - set(_HASHES))]
     differences = [
         f"{name}: {before.get(name)} -> {after.get(name)}"
         for name in names

@@ -127,12 +127,18 @@ def state_tags(status: Status, lifecycle: Sequence[Event]) -> dict[str, str]:
 
 
 def latest_tags(latest: Mapping[str, Event], recomputed: Sequence[int]) -> dict[str, str]:
-    """Return tags for the newest words of the run: order of samples, checkpoint, recomputation."""
+    """Return tags for the newest words of the run.
+
+    Order of samples, checkpoint, a step whose numbers were not sound, recomputation.
+    """
     tags: dict[str, str] = {}
     if "step" in latest and "order_hash" in latest["step"].fields:
         tags["gfmp.order_hash"] = str(latest["step"].fields["order_hash"])
     if "checkpoint" in latest:
         tags["gfmp.checkpoint"] = str(latest["checkpoint"].fields.get("path", "unknown"))
+    if "incident" in latest:
+        fields = latest["incident"].fields
+        tags["gfmp.incident"] = f"{fields['message']} ({fields['policy']})"
     if recomputed:
         tags["gfmp.recomputed"] = f"{len(recomputed)} steps in {recomputed[0]}..{recomputed[-1]}"
     return tags

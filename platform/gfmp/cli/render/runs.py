@@ -74,6 +74,7 @@ def show_run(run: Run, json: bool) -> None:
                 "mixture": _mixture(run),
                 "goodput": goodput(run.events()).numbers(),
                 "checkpoints": checkpoints,
+                "incidents": [dict(event.fields) for event in run.events("incident")],
                 "report": report,
             }
         )
@@ -89,6 +90,8 @@ def show_run(run: Run, json: bool) -> None:
         echo(f"rows of the newest step: {parts}")
     for event in run.checkpoints()[-3:]:
         echo(f"checkpoint: step {event.step}, {number(_size(event))} bytes")
+    for event in run.events("incident"):
+        echo(event_line(event))
     for line in goodput_lines(run.events()):
         echo(line)
     for line in report_lines(report) if report else ():
