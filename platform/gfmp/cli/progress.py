@@ -82,7 +82,18 @@ class LiveConsole:
 
 @contextlib.contextmanager
 def shown(workspace: Workspace, total_steps: int = 0) -> Iterator[LiveConsole]:
-    """Redirect the libraries' output to a log of the workspace and yield the console.
+    """Redirect the libraries' output to a log of the workspace and yield the console."""
+    with logged(workspace) as (stream, log_path):
+        console = LiveConsole(stream, total_steps, log_path)
+        try:
+            yield console
+        finally:
+            console.close()
+
+
+@contextlib.contextmanager
+def logged(workspace: Workspace) -> Iterator[tuple[TextIO, str]]:
+    """Redirect the libraries' output to a log of the workspace; yield the console and its path.
 
     All drivers of one command write to the one log that their supervisor named.
 
@@ -96,8 +107,4 @@ def shown(workspace: Workspace, total_steps: int = 0) -> Iterator[LiveConsole]:
         log_path.parent.mkdir(parents=True, exist_ok=True)
         log_path.touch()
     with redirected(log_path) as stream:
-        console = LiveConsole(stream, total_steps, str(log_path))
-        try:
-            yield console
-        finally:
-            console.close()
+        yield stream, str(log_path)

@@ -13,8 +13,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from gfmp.cli.progress import logged
 from gfmp.cli.render.sweeps import outcome_lines, progress_line
-from gfmp.cluster.noise import redirected
 from gfmp.ledger.events import Event
 from gfmp.ledger.run import Run
 from gfmp.ledger.sweep import SweepBook
@@ -104,9 +104,8 @@ def _settings(event: Event) -> str:
 @contextlib.contextmanager
 def shown(workspace: Workspace) -> Iterator[SweepConsole]:
     """Redirect the libraries' output to a log of the workspace and yield the console."""
-    log_path = workspace.root / "logs" / f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}.log"
-    with redirected(log_path) as stream:
-        console = SweepConsole(stream, str(log_path))
+    with logged(workspace) as (stream, log_path):
+        console = SweepConsole(stream, log_path)
         try:
             yield console
         finally:

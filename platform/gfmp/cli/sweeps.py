@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gfmp.cli.options import JOB, json_option, set_option, workspace_option
+from gfmp.cli.options import JOB, json_option, set_option, supervised, workspace_option
 from gfmp.errors import UsageError
 from gfmp.storage.workspace import Workspace
 
@@ -25,13 +25,15 @@ if TYPE_CHECKING:
 @click.option("--resume", metavar="RUN", help="Run what this sweep has no result for yet.")
 @set_option
 @workspace_option
+@supervised
 def sweep(
     spec: Path | None, resume: str | None, assignments: tuple[str, ...], workspace: Workspace
 ) -> None:
     """Run the cells of SPEC: task x vocabulary x label ratio x seed x model.
 
     A cell that was finished before, by any sweep, is never run again. The report
-    is written at the end; exit status 3 says that some cells failed.
+    is written at the end; exit status 3 says that some cells failed. A driver that is
+    killed or crashes is started again; what is finished stays finished.
     """
     from gfmp.cli.loading import SWEEPS, load_job
     from gfmp.spec.sweep import SweepSpec
@@ -95,7 +97,7 @@ def start_sweep(spec: SweepSpec | FinetuneSpec, document: Document, workspace: W
     preflight(tracking_uri(workspace))
     grid = spec.as_sweep() if isinstance(spec, FinetuneSpec) else spec
     text = recorded_text(document)
-    job = SweepJob(grid, document, text, workspace, spec.kind, tuple(sys.argv))
+    job = SweepJob(grid, document, text, workspace, spec.kind, ("gfmp", *sys.argv[1:]))
     with shown(workspace) as console:
         console.finished(start(job, console))
 
@@ -109,9 +111,11 @@ def resume_sweep(run: Run, assignments: tuple[str, ...], workspace: Workspace) -
     from gfmp.cli.loading import KINDS, job_of_run
     from gfmp.cli.sweep_progress import shown
     from gfmp.cluster.sweep import resume
+    from gfmp.mlflow_store.address import preflight, tracking_uri
     from gfmp.spec.load import validate
     from gfmp.spec.sweep import FinetuneSpec, SweepSpec
 
+    preflight(tracking_uri(workspace))
     document = job_of_run(run, assignments)
     spec = validate(document, KINDS[run.header.kind])
     assert isinstance(spec, SweepSpec | FinetuneSpec), "the run says what it is"

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 import psutil
 
+from gfmp.cluster.session import ray_session
+from gfmp.cluster.watch import stoppable
 from gfmp.errors import GfmpError, LostServiceError
 
 _HEAD = frozenset({"gcs_server", "raylet"})
@@ -51,6 +53,27 @@ class Head:
             if name := self.lost():
                 raise _lost_error(f"Ray's {name} is gone") from fault
             raise
+
+
+@contextlib.contextmanager
+def session(workers: int) -> Iterator[Head]:
+    """Start Ray and yield its head; a fault that comes from its loss is told as that.
+
+    Args:
+        workers: Workers that must fit at once.
+
+    Raises:
+        LostServiceError: Ray did not start, or its head died.
+        InterruptedRunError: a signal came before somebody else took care of signals.
+    """
+    with contextlib.ExitStack() as held:
+        held.enter_context(stoppable())
+        with starting():
+            held.enter_context(ray_session(workers))
+        held.enter_context(stoppable())  # Ray brought handlers of its own
+        head = Head()
+        with head.blamed():
+            yield head
 
 
 @contextlib.contextmanager

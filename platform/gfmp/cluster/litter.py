@@ -175,6 +175,5 @@ def _clear_logs(folder: Path) -> int:
 
 
 def clear_ray_results(run: Run) -> None:
-    """Remove what Ray Train keeps of earlier starts; the ledger and the checkpoints are ours."""
-    for path in run.path.glob("ray/segment-*"):
-        shutil.rmtree(path, ignore_errors=True)
+    """Remove what Ray keeps of earlier starts; the ledger, checkpoints and cells are ours."""
+    shutil.rmtree(run.path / "ray", ignore_errors=True)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,18 +11,14 @@ from pydantic import TypeAdapter
 
 from gfmp.cluster.build import Builder, Say
 from gfmp.cluster.closing import close_killed
-from gfmp.cluster.head import Head, starting
+from gfmp.cluster.head import Head, session
 from gfmp.cluster.inputs import RunInputs
 from gfmp.cluster.litter import clear_ray_results, end_predecessor
 from gfmp.cluster.mirror import mirrored
-from gfmp.cluster.session import ray_session
 from gfmp.cluster.train import TrainingJob, fit
-from gfmp.cluster.watch import Console, StopSignal, follow, interruption, stoppable
+from gfmp.cluster.watch import Console, StopSignal, follow, interruption, last_word
 from gfmp.errors import (
     ExistsError,
-    GfmpError,
-    InterruptedRunError,
-    LostServiceError,
     Problem,
     SpecError,
     TrainingError,
@@ -77,22 +72,9 @@ def start(submission: Submission, console: Console) -> Run:
         GfmpError: see `_drive`; building can fail with data, vocabulary and storage errors.
     """
     require_room_to_train(submission.plan, submission.workspace.runs)
-    with _session(submission.plan.where.workers) as head:
+    with session(submission.plan.where.workers) as head:
         plan, run = _prepared(submission, console.say)
         return _drive(run, plan, submission.workspace, console, head)
-
-
-@contextlib.contextmanager
-def _session(workers: int) -> Iterator[Head]:
-    """Start Ray and yield its head; a fault that comes from its loss is told as that."""
-    with contextlib.ExitStack() as held:
-        held.enter_context(stoppable())
-        with starting():
-            held.enter_context(ray_session(workers))
-        held.enter_context(stoppable())  # Ray brought handlers of its own
-        head = Head()
-        with head.blamed():
-            yield head
 
 
 def _prepared(submission: Submission, say: Say) -> tuple[Plan, Run]:
@@ -171,7 +153,7 @@ def resume(run: Run, where: Where | None, workspace: Workspace, console: Console
     plan = run.plan() if where is None else replace(run.plan(), where=where)
     require_checkpoint(run)
     require_room_to_train(plan, run.path)
-    with _session(plan.where.workers) as head:
+    with session(plan.where.workers) as head:
         return _drive(run, plan, workspace, console, head)
 
 
@@ -243,7 +225,7 @@ def _drive(run: Run, plan: Plan, workspace: Workspace, console: Console, head: H
             close_killed(workspace, run)
             RunInputs.place(run.path, plan.where)
             _record_start(run, plan, ledger)
-            with _last_word(run, ledger, signals):
+            with last_word(run, ledger, signals):
                 _begin(run, ledger)
                 job = TrainingJob(run.path, plan.where, ledger.segment, ledger.append)
                 with head.blamed():
@@ -256,20 +238,6 @@ def _drive(run: Run, plan: Plan, workspace: Workspace, console: Console, head: H
             ledger.append("finished", {"step": outcome["step"], "seconds": seconds})
             clear_ray_results(run)
     return run
-
-
-@contextlib.contextmanager
-def _last_word(run: Run, ledger: LedgerWriter, signals: StopSignal) -> Iterator[None]:
-    """Record how the block failed; a run that lost Ray was interrupted, it did not fail."""
-    try:
-        yield
-    except (InterruptedRunError, LostServiceError) as fault:
-        name = signals.name if isinstance(fault, InterruptedRunError) else "Ray was lost"
-        ledger.append("interrupted", {"step": run.last_step(), "signal": name})
-        raise
-    except GfmpError as fault:
-        ledger.append("failed", {"error": str(fault), "code": fault.code})
-        raise
 
 
 def _record_start(run: Run, plan: Plan, ledger: LedgerWriter) -> None:

@@ -277,4 +277,7 @@ def _tell_mlflow(command: Command, run: Run) -> None:
 
 
 def _at(run: Run | None) -> str:
-    return f" at step {run.last_step()} of run {run.id}" if run else " before its run began"
+    if run is None:
+        return " before its run began"
+    at = f"step {run.last_step()} of " if run.header.kind == "pretrain" else ""
+    return f" at {at}run {run.id}"

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import contextlib
-import os
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from gfmp.cluster.advising import announced, decided, decided_before
+from gfmp.cluster.closing import close_killed
+from gfmp.cluster.head import Head, session
 from gfmp.cluster.leaks import audited, record
+from gfmp.cluster.litter import clear_ray_results, end_predecessor
 from gfmp.cluster.materials import foreign_ingredient, prepare
 from gfmp.cluster.mirror import mirrored
 from gfmp.cluster.searching import SearchStage, chosen_settings, run_searches
-from gfmp.cluster.session import ray_session
 from gfmp.cluster.shortfall import shortfall
 from gfmp.cluster.sweep_inputs import SweepNames, bind_grid, look_up
 from gfmp.cluster.trial import Materials, TrialJob
-from gfmp.cluster.tuning import TrialPool, run_trials
-from gfmp.cluster.watch import StopSignal, SweepConsole, follow, interruption
+from gfmp.cluster.tuning import TrialPool, pool_size, run_trials
+from gfmp.cluster.watch import StopSignal, SweepConsole, follow, interruption, last_word
 from gfmp.errors import (
     ExistsError,
-    GfmpError,
-    InterruptedRunError,
     MissingInputError,
     SpecError,
 )
@@ -43,7 +43,7 @@ from gfmp.plan.cells import Cell
 from gfmp.plan.grid import trials
 from gfmp.plan.search import SearchPlan, SweepGrid
 from gfmp.plan.survey import this_machine
-from gfmp.spec.sweep import SweepCompute, SweepSpec
+from gfmp.spec.sweep import SweepSpec
 from gfmp.storage.atomic import read_json, write_json
 from gfmp.storage.documents import Document
 from gfmp.storage.hashes import fingerprint
@@ -126,6 +126,23 @@ def resume(
 
 
 @dataclass(frozen=True)
+class Watched:
+    """A sweep under way: what shows it to a person, and what it cannot go on without."""
+
+    run: Run
+    console: SweepConsole
+    head: Head
+
+    def until(self, done: threading.Event) -> None:
+        """Show what happens until `done` is set.
+
+        Raises:
+            LostServiceError: Ray's head is gone.
+        """
+        follow(self.run, self.console, done, self.head.check)
+
+
+@dataclass(frozen=True)
 class _Sweep:
     """Everything a start of a sweep works with."""
 
@@ -149,11 +166,11 @@ class _Sweep:
         store = SearchStore(self.workspace)
         return tuple(s for s in self.grid.searches if not store.finished(s.fingerprint))
 
-    def session(self) -> contextlib.AbstractContextManager[None]:
+    def session(self) -> contextlib.AbstractContextManager[Head]:
         """Return a Ray session, or nothing when nothing has to be computed."""
         if self.missing() or self.searching():
-            return ray_session(_pool_size(self.names.spec.compute))
-        return contextlib.nullcontext()
+            return session(pool_size(self.names.spec.compute))
+        return contextlib.nullcontext(Head())
 
     def job(self, cells: tuple[Cell, ...]) -> TrialJob:
         """Return the trial of some cells; only a fine-tuning job keeps its model."""
@@ -179,35 +196,45 @@ def _drive(sweep: _Sweep, console: SweepConsole) -> Run:
         LockedError: another process drives it.
         PartialSweepError: cells failed; the others are kept and reported.
         InterruptedRunError: it was stopped and can be resumed.
+        LostServiceError: Ray's head died; the sweep can be resumed.
     """
     began = time.monotonic()
     run = sweep.run
-    mirror = mirrored(run, sweep.workspace, console.say)
-    with run.own(), mirror, run.open_writer("driver") as ledger:
-        sweep = sweep.known()
-        console.planned(sweep.cells)
-        _begin(sweep, ledger)
-        try:
-            with sweep.session(), StopSignal(run) as signals:
-                sweep = _run(sweep, ledger, console)
-        except InterruptedRunError:
-            ledger.append("interrupted", {"step": 0, "signal": signals.name})
-            raise
-        except GfmpError as fault:
-            ledger.append("failed", {"error": str(fault), "code": fault.code})
-            raise
-        missing = sweep.missing()
-        if (missing or sweep.searching()) and run.stop_requested():
-            ledger.append("interrupted", {"step": 0, "signal": signals.name})
-            raise interruption(run, signals.name)
-        _report(sweep, console)
-        if missing:
-            partial = shortfall(run, missing)
-            ledger.append("failed", {"error": str(partial), "code": partial.code})
-            raise partial
-        seconds = round(time.monotonic() - began, 3)
-        ledger.append("finished", {"cells": len(sweep.cells), "seconds": seconds})
+    with run.own() as before, StopSignal(run) as signals:
+        end_predecessor(run, before)
+        clear_ray_results(run)
+        mirror = mirrored(run, sweep.workspace, console.say)
+        with mirror, run.open_writer("driver") as ledger:
+            close_killed(sweep.workspace, run)
+            sweep = sweep.known()
+            console.planned(sweep.cells)
+            _begin(sweep, ledger)
+            with last_word(run, ledger, signals), sweep.session() as head:
+                signals.renew()
+                sweep = _run(sweep, ledger, Watched(run, console, head))
+            _close(sweep, ledger, console, signals)
+            seconds = round(time.monotonic() - began, 3)
+            ledger.append("finished", {"cells": len(sweep.cells), "seconds": seconds})
+            clear_ray_results(run)
     return run
+
+
+def _close(sweep: _Sweep, ledger: LedgerWriter, console: SweepConsole, signals: StopSignal) -> None:
+    """Report what there is.
+
+    Raises:
+        InterruptedRunError: it was asked to stop before all was done.
+        PartialSweepError: cells have no result.
+    """
+    run, missing = sweep.run, sweep.missing()
+    if (missing or sweep.searching()) and run.stop_requested():
+        ledger.append("interrupted", {"step": 0, "signal": signals.name})
+        raise interruption(run, signals.name)
+    _report(sweep, console)
+    if missing:
+        partial = shortfall(run, missing)
+        ledger.append("failed", {"error": str(partial), "code": partial.code})
+        raise partial
 
 
 def _begin(sweep: _Sweep, ledger: LedgerWriter) -> None:
@@ -220,7 +247,7 @@ def _begin(sweep: _Sweep, ledger: LedgerWriter) -> None:
             "segment": ledger.segment,
             "cells": len(sweep.grid.asked),
             "finished": len(found),
-            "workers": _pool_size(sweep.names.spec.compute),
+            "workers": pool_size(sweep.names.spec.compute),
         },
     )
     announced(sweep.run, sweep.names, ledger.append)
@@ -234,7 +261,7 @@ def _reuse(sweep: _Sweep, found: list[str], ledger: LedgerWriter) -> None:
         ledger.append("cell", {**metrics, "cell": name, "seconds": 0.0, "reused": True})
 
 
-def _run(sweep: _Sweep, ledger: LedgerWriter, console: SweepConsole) -> _Sweep:
+def _run(sweep: _Sweep, ledger: LedgerWriter, watched: Watched) -> _Sweep:
     """Search, then run the cells without a result; return the sweep with all cells known."""
     searches, waiting = sweep.searching(), sweep.missing()
     needed = (*waiting, *(plan.base for plan in searches))
@@ -242,33 +269,25 @@ def _run(sweep: _Sweep, ledger: LedgerWriter, console: SweepConsole) -> _Sweep:
         return sweep
     materials = prepare(sweep.names, sweep.tasks, needed, ledger.append)
     if searches:
-        sweep = _search(sweep, materials, ledger, console)
+        sweep = _search(sweep, materials, ledger, watched)
         if sweep.searching():
             return sweep
         waiting = sweep.missing()
     jobs = tuple(sweep.job(cells) for cells in trials(waiting).values())
     if jobs:
         pool = _pool(sweep, "cells", ledger)
-        run_trials(jobs, materials, pool, ledger.append, lambda e: follow(sweep.run, console, e))
+        run_trials(jobs, materials, pool, ledger.append, watched.until)
     return sweep
 
 
-def _search(
-    sweep: _Sweep, materials: Materials, ledger: LedgerWriter, console: SweepConsole
-) -> _Sweep:
+def _search(sweep: _Sweep, materials: Materials, ledger: LedgerWriter, watched: Watched) -> _Sweep:
     """Run the searches; return the sweep with the cells that they made known."""
     metrics = {name: task.metric for name, task in sweep.tasks.items()}
     stage = SearchStage(sweep.run, sweep.workspace, metrics, _pool(sweep, "search", ledger))
     known = {cell.fingerprint for cell in sweep.cells}
-    run_searches(
-        stage,
-        sweep.searching(),
-        materials,
-        ledger.append,
-        lambda done: follow(sweep.run, console, done),
-    )
+    run_searches(stage, sweep.searching(), materials, ledger.append, watched.until)
     sweep = sweep.known()
-    console.planned(sweep.cells)
+    watched.console.planned(sweep.cells)
     todo = {cell.fingerprint for cell in sweep.missing()}
     _reuse(sweep, sorted({cell.fingerprint for cell in sweep.cells} - todo - known), ledger)
     return sweep
@@ -277,7 +296,7 @@ def _search(
 def _pool(sweep: _Sweep, stage: str, ledger: LedgerWriter) -> TrialPool:
     compute = sweep.names.spec.compute
     return TrialPool(
-        _pool_size(compute),
+        pool_size(compute),
         compute.threads_per_worker,
         compute.gpu_fraction if this_machine().gpus else 0.0,
         sweep.run.path / "ray" / stage,
@@ -320,27 +339,23 @@ def _create(job: SweepJob, names: SweepNames, grid: SweepGrid) -> Run:
         plan[ADVICE] = [decision.to_json() for decision in names.decisions]
     if grid.searches:
         plan["searches"] = [search.to_json() for search in grid.searches]
-    run = RunStore(job.workspace).create(
-        NewRun(
-            name=job.spec.name,
-            kind=job.kind,
-            seed=job.spec.seeds[0],
-            what_fingerprint=identity,
-            spec=job.text,
-            plan=plan,
-            command_line=job.command_line,
-        )
-    )
     pinned = {name: model.run_id for name, model in names.pretrained.items()}
-    write_json(
-        run.path / _INPUTS,
-        {
-            "format_version": 1,
-            "job_path": str(job.document.path.resolve()),
-            "pretrained": pinned,
-        },
+    inputs: dict[str, object] = {
+        "format_version": 1,
+        "job_path": str(job.document.path.resolve()),
+        "pretrained": pinned,
+    }
+    new = NewRun(
+        name=job.spec.name,
+        kind=job.kind,
+        seed=job.spec.seeds[0],
+        what_fingerprint=identity,
+        spec=job.text,
+        plan=plan,
+        command_line=job.command_line,
     )
-    return run
+    store = RunStore(job.workspace)
+    return store.create(new, lambda folder: write_json(folder / _INPUTS, inputs))
 
 
 def _identities(cells: tuple[Cell, ...], searches: tuple[SearchPlan, ...]) -> list[str]:
@@ -375,13 +390,3 @@ def _check_same(run: Run, grid: SweepGrid) -> None:
         why="a task, a preset or an initial model changed since it began",
         fix=f"start it anew with `{run.repeat_command}`: unchanged cells are not run again",
     )
-
-
-def _pool_size(compute: SweepCompute) -> int:
-    """Return how many trials run at once: one per share of a GPU, else one per CPU core."""
-    if compute.workers:
-        return compute.workers
-    machine = this_machine()
-    if machine.gpus and compute.gpu_fraction:
-        return max(1, int(machine.gpus / compute.gpu_fraction))
-    return max(1, len(os.sched_getaffinity(0)) // compute.threads_per_worker)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from gfmp.cluster.halving import Bracket, Stopped, nothing_stopped, scheduler
 from gfmp.cluster.noise import capture_forever
 from gfmp.cluster.trial import Materials, TrialJob, run_trial
 from gfmp.errors import TrainingError
+from gfmp.plan.survey import this_machine
+from gfmp.spec.sweep import SweepCompute
 
 # A worker that dies (memory, a crash in native code, a machine that is taken away) takes its
 # trial with it; the trial goes on with its unfinished cells in a new worker. So many deaths without
@@ -43,6 +46,16 @@ class TrialPool:
     segment: int
     brackets: tuple[Bracket, ...] = ()
     stopped: Stopped = nothing_stopped
+
+
+def pool_size(compute: SweepCompute) -> int:
+    """Return how many trials run at once: one per share of a GPU, else one per CPU core."""
+    if compute.workers:
+        return compute.workers
+    machine = this_machine()
+    if machine.gpus and compute.gpu_fraction:
+        return max(1, int(machine.gpus / compute.gpu_fraction))
+    return max(1, len(os.sched_getaffinity(0)) // compute.threads_per_worker)
 
 
 def run_trials(

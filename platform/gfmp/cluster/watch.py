@@ -9,10 +9,16 @@ from collections.abc import Callable, Iterator, Sequence
 from types import FrameType, TracebackType
 from typing import Protocol, Self
 
-from gfmp.errors import InterruptedRunError, TerminatedRunError
+from gfmp.errors import (
+    GfmpError,
+    InterruptedRunError,
+    LostServiceError,
+    TerminatedRunError,
+)
 from gfmp.ledger.events import Event
 from gfmp.ledger.reader import Follower
 from gfmp.ledger.run import Run
+from gfmp.ledger.writer import LedgerWriter
 from gfmp.plan.cells import Cell
 
 _POLL_SECONDS = 0.2
@@ -81,7 +87,7 @@ def stoppable() -> Iterator[None]:
 class StopSignal:
     """While active, the first SIGINT or SIGTERM asks the run to commit; the second ends it now.
 
-    Install it after Ray has started, which sets handlers of its own.
+    Install it after Ray has started, which sets handlers of its own, or `renew` it then.
     """
 
     def __init__(self, run: Run) -> None:
@@ -104,12 +110,31 @@ class StopSignal:
         for number, handler in self._previous.items():
             signal.signal(number, handler)  # type: ignore[arg-type]  # what signal() gave us
 
+    def renew(self) -> None:
+        """Listen again after somebody else set handlers."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._handle)
+
     def _handle(self, number: int, frame: FrameType | None) -> None:
         self.name = signal.Signals(number).name
         if self._asked:
             raise interruption(self._run, f"{self.name}, twice")
         self._asked = True
         self._run.request_stop()
+
+
+@contextlib.contextmanager
+def last_word(run: Run, ledger: LedgerWriter, signals: StopSignal) -> Iterator[None]:
+    """Record how the block failed; a run that lost Ray was interrupted, it did not fail."""
+    try:
+        yield
+    except (InterruptedRunError, LostServiceError) as fault:
+        name = signals.name if isinstance(fault, InterruptedRunError) else "Ray was lost"
+        ledger.append("interrupted", {"step": run.last_step(), "signal": name})
+        raise
+    except GfmpError as fault:
+        ledger.append("failed", {"error": str(fault), "code": fault.code})
+        raise
 
 
 def _no_check() -> None:

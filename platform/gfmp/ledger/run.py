@@ -194,7 +194,12 @@ class Run:
         return status is not Status.FINISHED
 
     def committed_step(self) -> int:
-        """Return the newest step on record that was committed, 0 before the first."""
+        """Return the newest step on record that was committed, 0 before the first.
+
+        The steps of a sweep are its cells, and the settings its searches tried.
+        """
+        if self.header.kind != "pretrain":
+            return len({event.fields.get("cell") for event in self.events("cell", "search_sample")})
         return max((event.step for event in self.checkpoints()), default=0)
 
     @property

@@ -7,15 +7,14 @@ import ctypes
 import errno
 import os
 import shutil
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 from gfmp.storage.atomic import (
-    TEMPORARY_PREFIX,
     fsync_directory,
     publish_directory,
     storage_faults,
+    temporary_sibling,
 )
 
 _AT_FDCWD = -100
@@ -33,9 +32,7 @@ def replaced_directory(final: Path) -> Iterator[Path]:
     Raises:
         StorageError, RefusedError: the disk refused.
     """
-    token = uuid.uuid4().hex
-    staging = final.parent / f"{TEMPORARY_PREFIX}{final.name}-{token}"
-    whole = final.parent / f"{TEMPORARY_PREFIX}{final.name}-{token}-whole"
+    staging, whole = temporary_sibling(final), temporary_sibling(final)
     with storage_faults(final):
         staging.mkdir(parents=True)
     try:
@@ -56,7 +53,7 @@ def _take_place(whole: Path, final: Path) -> None:
         whole.rename(final)
     elif not _exchange(whole, final):
         # A file system that cannot exchange two names: for an instant there is none.
-        aside = whole.with_name(f"{whole.name}-old")
+        aside = temporary_sibling(final)
         final.rename(aside)
         whole.rename(final)
         shutil.rmtree(aside, ignore_errors=True)
