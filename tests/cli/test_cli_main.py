@@ -105,10 +105,6 @@ def test_an_exit_that_nobody_asked_for_is_a_bug(
     err = capsys.readouterr().err
     assert "this is a bug in gfmp" in err
     Path(re.findall(r"--> (\S+)", err)[0]).unlink()
-    # What click makes of a pipe that somebody closed.
-    closed = SystemExit(1)
-    closed.__context__ = BrokenPipeError(errno.EPIPE, "nobody reads")
-    assert _end(monkeypatch, closed) == 141
 
 
 def test_a_trace_holds_no_secret(

@@ -41,6 +41,7 @@ def main() -> None:
     """Run the command line and exit with the status of RELIABILITY's contract."""
     from gfmp.cli.render.errors import show_error
 
+    output = sys.stdout
     try:
         status = gfmp.main(standalone_mode=False, obj=FROM_SHELL)
     except GfmpError as fault:
@@ -54,7 +55,8 @@ def main() -> None:
         fault.show()
         status = fault.exit_code
     except SystemExit as ended:
-        status = _status_of(ended)
+        # Click puts something else there when nobody reads the output any more.
+        status = 141 if sys.stdout is not output else _status_of(ended)
     except Exception:
         status = _bug()
     sys.exit(status if isinstance(status, int) else 0)
@@ -62,11 +64,8 @@ def main() -> None:
 
 def _status_of(ended: SystemExit) -> int:
     """Return the status for an exit that a library asked for; gfmp itself raises errors."""
-    if ended.code == signal.SIGTERM:
-        return 143  # Ray's handler of SIGTERM
-    if isinstance(ended.__context__, BrokenPipeError):
-        return 141  # click, when nobody reads the output any more
-    return _bug()
+    # Ray's handler of SIGTERM.
+    return 143 if ended.code == signal.SIGTERM else _bug()
 
 
 def _bug() -> int:
