@@ -228,8 +228,7 @@ def _drive(run: Run, plan: Plan, workspace: Workspace, console: Console, head: H
             with last_word(run, ledger, signals):
                 _begin(run, ledger)
                 job = TrainingJob(run.path, plan.where, ledger.segment, ledger.append)
-                with head.blamed():
-                    fit(job, lambda done: follow(run, console, done, head.check))
+                _fit(job, run, console, head)
                 outcome = _outcome(run, ledger.segment)
             if outcome["status"] == "interrupted":
                 ledger.append("interrupted", {"step": outcome["step"], "signal": signals.name})
@@ -238,6 +237,11 @@ def _drive(run: Run, plan: Plan, workspace: Workspace, console: Console, head: H
             ledger.append("finished", {"step": outcome["step"], "seconds": seconds})
             clear_ray_results(run)
     return run
+
+
+def _fit(job: TrainingJob, run: Run, console: Console, head: Head) -> None:
+    with head.blamed():
+        fit(job, lambda done: follow(run, console, done, head.check))
 
 
 def _record_start(run: Run, plan: Plan, ledger: LedgerWriter) -> None:

@@ -147,6 +147,11 @@ class ContigWriter:
         self._held = []
 
 
+def _batches(part: Path) -> Iterator[pa.RecordBatch]:
+    with pq.ParquetFile(part, page_checksum_verification=True) as opened:
+        yield from opened.iter_batches(_BATCH_ROWS, use_threads=False)
+
+
 def join_contigs(staging: Path, num_sources: int) -> ContigsEntry:
     """Join the parts of all sources into one table, in their order, and remove the parts."""
     path = staging / CONTIGS_NAME
@@ -154,10 +159,9 @@ def join_contigs(staging: Path, num_sources: int) -> ContigsEntry:
     with storage_faults(path), _open_writer(path) as writer:
         for source in range(num_sources):
             part = _part(staging, source)
-            with pq.ParquetFile(part, page_checksum_verification=True) as opened:
-                for batch in opened.iter_batches(_BATCH_ROWS, use_threads=False):
-                    writer.write_batch(batch)
-                    rows += batch.num_rows
+            for batch in _batches(part):
+                writer.write_batch(batch)
+                rows += batch.num_rows
             part.unlink()
         (staging / _PARTS).rmdir()
     return ContigsEntry(path.name, path.stat().st_size, rows, sha256_file(path))

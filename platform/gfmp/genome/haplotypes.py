@@ -53,6 +53,7 @@ class _Change:
 
     @property
     def end(self) -> int:
+        """Where it ends in the reference, half-open."""
         return self.record.end
 
 

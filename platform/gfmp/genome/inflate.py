@@ -30,7 +30,7 @@ def chunks(stream: IO[bytes], origin: str) -> Iterator[bytes]:
         zlib.error: a gzip stream is damaged.
         DataError: a gzip stream inflates more than `RATIO_CAP`-fold, or has a foreign tail.
     """
-    first = stream.read(_INPUT_BYTES)
+    first = stream.read(min(_INPUT_BYTES, BLOCK_BYTES))
     if first.startswith(_GZIP_MAGIC):
         yield from _Inflater(stream, origin, first).chunks()
         return

@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from gfmp.errors import DataError, SpecError
+from gfmp.errors import DataError
 from gfmp.learners.compute import AUTOMATIC, Compute
 from gfmp.learners.embed import SplitEmbedding
 from gfmp.learners.initial import Initial
@@ -276,7 +276,7 @@ def _subset(task: Task, seed: int, most_rows: int) -> Integers:
     while most_rows < len(task.train):
         try:
             return choose(task, _WHOLE, seed, most_rows).rows
-        except SpecError:
+        except DataError:
             most_rows *= 2
     return choose(task, _WHOLE, seed).rows
 
