@@ -28,7 +28,7 @@ GFMP = str(Path(sys.executable).with_name("gfmp"))
 INJECT = Path(__file__).parent / "fault_inject"
 MARK = "GFMP_FAULT_MARK"
 # Seconds until a command counts as hanging: a busy machine is slow, and slow is no fault.
-PATIENCE = 600.0
+PATIENCE = float(os.environ.get("GFMP_FAULT_PATIENCE", "600"))
 WORKERS = 2
 STEPS = 24
 CHECKPOINT_EVERY = 4

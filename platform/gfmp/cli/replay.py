@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 
 import click
@@ -28,20 +29,22 @@ def replay(dump: Path) -> None:
 @click.command()
 @click.argument("run")
 @workspace_option
-def reproduce(run: str, workspace: Workspace) -> None:
+def reproduce(run: str, workspace: Workspace) -> int:
     """Train RUN again from its record as a new run, and compare weights and numbers.
 
     Ends with status 0 when all are equal and with 70 when one is not.
     """
-    from gfmp.cli.progress import shown
     from gfmp.cli.render.replay import show_reproduced
     from gfmp.cluster.reproduce import compare, repeat
-    from gfmp.cluster.submit import resume
+    from gfmp.cluster.supervise import Command, supervise
     from gfmp.ledger.store import RunStore
 
     old = RunStore(workspace).get(run)
-    new = repeat(old, workspace, tuple(sys.argv))
-    with shown(workspace, new.plan().what.steps) as console:
-        console.say(f"repeats {old.id} as {new.id}")
-        resume(new, None, workspace, console)
-    show_reproduced(compare(old, new))
+    new = repeat(old, workspace, ("gfmp", *sys.argv[1:]))
+    say = partial(click.echo, err=True)
+    say(f"{new.id} repeats {old.id}")
+    trains = (*new.resume_arguments, "--workspace", str(workspace.root))
+    status = supervise(Command(trains, workspace, new.id, say))
+    if status == 0:
+        show_reproduced(compare(old, new))
+    return status

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from gfmp.cluster.inputs import RunInputs
 from gfmp.errors import UsageError
@@ -59,7 +60,12 @@ def repeat(old: Run, workspace: Workspace, command_line: tuple[str, ...]) -> Run
         )
     inputs = RunInputs.open(old.path)
     header = old.header
-    new = RunStore(workspace).create(
+
+    def _inputs(folder: Path) -> None:
+        job_path, parent = RunInputs.job_path(old.path), RunInputs.parent(old.path)
+        RunInputs.save(folder, inputs.corpus, inputs.ensemble, job_path, parent)
+
+    return RunStore(workspace).create(
         NewRun(
             name=header.name,
             kind=header.kind,
@@ -68,16 +74,9 @@ def repeat(old: Run, workspace: Workspace, command_line: tuple[str, ...]) -> Run
             spec=old.spec_path.read_bytes(),
             plan=old.plan_json(),
             command_line=command_line,
-        )
+        ),
+        _inputs,
     )
-    RunInputs.save(
-        new.path,
-        inputs.corpus,
-        inputs.ensemble,
-        RunInputs.job_path(old.path),
-        RunInputs.parent(old.path),
-    )
-    return new
 
 
 def compare(old: Run, new: Run) -> Compared:
