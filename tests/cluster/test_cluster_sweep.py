@@ -230,7 +230,7 @@ def test_a_cell_that_cannot_work_does_not_touch_the_others(sweeps: SweepWorld) -
     (bad,) = [c for c in cells if (c.task.name, c.method) == ("short", "probe")]
     (problem,) = caught.value.problems
     assert caught.value.exit_status == 3
-    assert problem.message.startswith(f"1 cell has no result; the first: {bad.model} on short")
+    assert problem.message.startswith(f"1 cell has no result: {bad.model} on short")
     assert "2 bases" in problem.message
     assert "Traceback" not in problem.message
     assert problem.fix.startswith(f"gfmp sweep --resume {run.id}")

@@ -69,6 +69,6 @@ print(json.dumps({"rows": rows, "bases": bases, "rss": held, "seconds": seconds}
 
 def growth(samples: list[int]) -> float:
     """Return by which share memory grew between the first tenth of the samples and the end."""
-    assert len(samples) >= 20, "too few samples to speak of growth"
-    tenth = len(samples) // 10
+    assert len(samples) >= 10, "too few samples to speak of growth"
+    tenth = max(1, len(samples) // 10)
     return max(samples[-tenth:]) / max(samples[: 2 * tenth]) - 1.0

@@ -31,6 +31,7 @@ from gfmp.ledger.sweep import (
     planned_cells,
     remaining_seconds,
     results_of,
+    unended_starts,
 )
 from gfmp.plan.cells import Cell, Ingredient
 from gfmp.spec.learner import AnyLearner, Finetuning, KmerBaseline, Probe
@@ -293,3 +294,23 @@ def test_looking_at_a_sweep_is_light() -> None:
         [sys.executable, "-c", code], env={"PYTHONPATH": str(SOURCE)}, capture_output=True
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_only_starts_that_came_to_no_end_since_the_last_start_count(sweep: Run) -> None:
+    cell, other = CELLS[0].fingerprint, CELLS[1].fingerprint
+    with sweep.open_writer("driver") as ledger:
+        for kind, expected in (
+            ("started", 0),
+            ("cell_started", 1),
+            ("cell_started", 2),
+            ("cell_failed", 0),
+            ("cell_started", 1),
+            ("started", 0),  # a new driver: what killed the last one says nothing of the cell
+            ("cell_started", 1),
+            ("cell", 0),
+        ):
+            fields = {"cell": cell} if kind != "started" else {"segment": 0}
+            ledger.append(kind, fields)
+            ledger.append("cell_started", {"cell": other})
+            assert unended_starts(sweep, cell) == expected, kind
+    assert sweep.committed_step() == 1, "cells that ended are the progress of a sweep"

@@ -18,7 +18,7 @@ from gfmp.errors import (
 from gfmp.ledger.events import Event
 from gfmp.ledger.reader import Follower
 from gfmp.ledger.run import Run
-from gfmp.ledger.writer import LedgerWriter
+from gfmp.ledger.writer import LedgerWriter, ledger_files
 from gfmp.plan.cells import Cell
 
 _POLL_SECONDS = 0.2
@@ -147,7 +147,7 @@ def follow(
     done: threading.Event,
     check: Callable[[], None] = _no_check,
 ) -> None:
-    """Show the run's new events until `done` is set, and those that came just before it.
+    """Show what happens in this start of the run until `done` is set, and what came just before.
 
     Args:
         run: The run.
@@ -156,9 +156,11 @@ def follow(
         check: Called all the time; raises when the work cannot end any more.
     """
     follower = Follower(run.ledger_path)
+    present = max((file.segment for file in ledger_files(run.ledger_path)), default=0)
     ended = False
     while not ended:
         ended = done.wait(_POLL_SECONDS)
         check()
         for event in follower.poll():
-            console.event(event)
+            if event.segment >= present:
+                console.event(event)
