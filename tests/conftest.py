@@ -12,6 +12,8 @@ ROOT = Path(__file__).resolve().parents[1]
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("DO_NOT_TRACK", "true")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+# Ray reads it once, when it is first imported; sessions in this process want it so.
+os.environ["RAY_AUTH_MODE"] = "token"
 
 
 @pytest.fixture

@@ -69,13 +69,14 @@ class Family:
         return parent
 
     def grown(self) -> Run:
-        """Create a run of the job; nothing is trained or planted."""
+        """Create one more run of the job; nothing is trained or planted."""
         spec, document = load_spec(self.job, {"pretrain": PretrainSpec})
         parent = self.found()
         known = survey(spec, self.job, self.world.workspace, parent).known
         plan = resolve(spec, known, document.where)
         command = ("gfmp", "submit", "grow.yaml")
-        submission = Submission(spec, document, plan, self.world.workspace, command, parent)
+        place = self.world.workspace
+        submission = Submission(spec, document, plan, place, command, parent, again=True)
         return _prepared(submission, Lines().say)[1]
 
 

@@ -157,8 +157,10 @@ class Project:
     def start_program(self, command: list[str], env: Mapping[str, str] | None = None) -> Command:
         """Start any program with the project's mark and workspace."""
         log = self.folder / f"output-{uuid.uuid4().hex[:8]}.txt"
+        # As a person's shell has it: gfmp sets the mode itself, a bare script has Ray's default.
+        inherited = {k: v for k, v in os.environ.items() if k != "RAY_AUTH_MODE"}
         environment = {
-            **os.environ,
+            **inherited,
             "OMP_NUM_THREADS": "1",
             "GFMP_WORKSPACE": str(self.workspace),
             MARK: self.mark,

@@ -161,7 +161,7 @@ def test_batches_of_another_step_are_a_bug(world: World, tmp_path: Path) -> None
     late = replace(job, source=lambda dealing: job.source(replace(dealing, first_step=1)))
     with pytest.raises(AssertionError, match=r"batches of steps \{1\} at step 0"):
         train(late)
-    short = replace(job, source=lambda dealing: iter(()))
+    short = replace(job, source=lambda dealing: (batches for batches in ()))
     with pytest.raises(AssertionError, match="the source ended before step 0"):
         train(short)
 
