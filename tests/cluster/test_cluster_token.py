@@ -11,7 +11,7 @@ import pytest
 
 from gfmp.cluster.ray_token import check_mode, check_token, own_token, token_path
 from gfmp.cluster.session import cluster_address
-from gfmp.errors import RefusedError, StorageError
+from gfmp.errors import RefusedError, ServiceError, StorageError
 
 VARIABLES = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "GFMP_CLUSTER_WITHOUT_TOKEN")
 HEAD = "10.0.0.1:6379"
@@ -111,3 +111,16 @@ def test_an_empty_address_is_none(
     if value is not None:
         monkeypatch.setenv("RAY_ADDRESS", value)
     assert cluster_address() == address
+
+
+def test_auto_is_what_was_started_here_and_nothing_else(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "auto")
+    monkeypatch.setenv("RAY_TMPDIR", str(home))
+    with pytest.raises(ServiceError, match="auto") as caught:
+        cluster_address()
+    assert "ray start" in caught.value.problems[0].why
+    (home / "ray").mkdir()
+    (home / "ray" / "ray_current_cluster").write_text(f"{HEAD}\n")
+    assert cluster_address() == HEAD

@@ -10,8 +10,11 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+import psutil
 
 from gfmp.cluster.ray_token import check_mode, check_token, own_token
 from gfmp.errors import ServiceError
@@ -65,25 +68,36 @@ _SETTINGS = 4
 
 
 def cluster_address() -> str:
-    """Return what RAY_ADDRESS names; empty for a session of this machine's own."""
+    """Return what RAY_ADDRESS names; empty for a session of this machine's own.
+
+    `auto` is the cluster that `ray start` left on this machine. Ray itself would take any other
+    session it finds among the processes, such as that of another run.
+
+    Raises:
+        ServiceError: it is `auto`, and no cluster was started here.
+    """
     address = os.environ.get("RAY_ADDRESS", "")
-    return "" if address == "local" else address
+    if address != "auto":
+        return "" if address == "local" else address
+    temporary = os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or "/tmp"
+    started = Path(temporary) / "ray" / "ray_current_cluster"
+    try:
+        return started.read_text(encoding="utf-8").strip()
+    except OSError as fault:
+        raise _unreachable(address, f"`ray start` was not run here: no {started}") from fault
 
 
-def check_address() -> None:
-    """Fail early when RAY_ADDRESS names a head node that does not answer as one.
+def check_address(address: str) -> None:
+    """Fail early when nothing answers at the address of a cluster as its head node would.
 
     Ray itself waits for minutes before it says so.
 
     Raises:
         ServiceError: nothing listens there, or something that is not Ray.
     """
-    address = cluster_address()
-    if address in ("", "auto"):
-        return
     host, _, port = address.removeprefix("ray://").rpartition(":")
     try:
-        with socket.create_connection((host or "127.0.0.1", int(port)), _CONNECT_SECONDS) as there:
+        with socket.create_connection((host or _LOOPBACK, int(port)), _CONNECT_SECONDS) as there:
             there.sendall(_PREFACE)
             answer = there.recv(_FRAME_HEADER_BYTES, socket.MSG_WAITALL)
     except (OSError, ValueError) as fault:
@@ -115,9 +129,9 @@ def ray_session(workers: int) -> Iterator[None]:
     """
     address = cluster_address()
     check_mode(address)
-    check_address()
     _settle_environment(address)
     if address:
+        check_address(address)
         check_token(address)
         _join(address)
     else:
@@ -150,6 +164,7 @@ def _start(workers: int) -> None:
 
     # The variable speaks to Ray's processes; here Ray may have been imported before it was set.
     ray_constants.ENABLE_RAY_CLUSTER = False
+    before = {child.pid for child in psutil.Process().children(recursive=True)}
     for attempt in range(1, _STARTS + 1):
         try:
             ray.init(
@@ -164,6 +179,7 @@ def _start(workers: int) -> None:
             # Ray has no class of its own for this.
             if "timed out" not in str(fault).lower():
                 raise
+            _end_children(before)
             if attempt < _STARTS:
                 continue
             raise ServiceError(
@@ -175,11 +191,19 @@ def _start(workers: int) -> None:
     assert ray.util.get_node_ip_address() == _LOOPBACK, "a session of one machine is on loopback"
 
 
+def _end_children(kept: Set[int]) -> None:
+    """End what a start that failed has left; Ray itself does so when this process ends."""
+    for child in psutil.Process().children(recursive=True):
+        if child.pid not in kept:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                child.kill()
+
+
 def _join(address: str) -> None:
     import ray
     from ray.exceptions import AuthenticationError
 
     try:
-        ray.init(log_to_driver=False)
+        ray.init(address, log_to_driver=False)
     except (ConnectionError, AuthenticationError) as fault:
         raise _unreachable(address, str(fault).splitlines()[0]) from fault
