@@ -79,12 +79,13 @@ def cluster_address() -> str:
     address = os.environ.get("RAY_ADDRESS", "")
     if address != "auto":
         return "" if address == "local" else address
-    temporary = os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or "/tmp"
-    started = Path(temporary) / "ray" / "ray_current_cluster"
-    try:
-        return started.read_text(encoding="utf-8").strip()
-    except OSError as fault:
-        raise _unreachable(address, f"`ray start` was not run here: no {started}") from fault
+    # Sessions of gfmp have a folder of their own in RAY_TMPDIR, so the usual ones count too.
+    places = (os.environ.get("RAY_TMPDIR", ""), os.environ.get("TMPDIR", ""), "/tmp")
+    files = [Path(place) / "ray" / "ray_current_cluster" for place in places if place]
+    for path in files:
+        with contextlib.suppress(OSError):
+            return path.read_text(encoding="utf-8").strip()
+    raise _unreachable(address, f"`ray start` was not run here: there is no {files[-1]}")
 
 
 def check_address(address: str) -> None:
