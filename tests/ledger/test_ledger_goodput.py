@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gfmp.ledger.events import Event
+from gfmp.ledger.events import LOST_RAY, Event
 from gfmp.ledger.goodput import best_interval, goodput, interval_advice
 
 SHARES = ("productive", "startup", "checkpoint", "recompute", "stall")
@@ -95,6 +95,30 @@ def test_the_silence_after_a_killed_driver_counts_and_that_after_a_stop_does_not
     stopped.driver(60.0, "started", 1).after(0.0, "resumed", 1, step=1).step(2, 1)
     assert goodput(stopped.driver(0, "finished", 1).events).wall_seconds == pytest.approx(2.0)
     assert goodput(stopped.events).failures == 0
+
+
+def test_a_driver_that_lost_ray_is_a_failure_whose_silence_counts() -> None:
+    story = Story().driver(0, "started").step(1).commit(1)
+    story.driver(0, "interrupted", step=1, signal=LOST_RAY).driver(20.0, "started", 1)
+    story.after(5.0, "resumed", 1, step=1).step(2, 1).driver(0, "finished", 1)
+    found = goodput(story.events)
+    assert found.failures == 1
+    assert found.wall_seconds == pytest.approx(27.5)
+    assert (found.startup_seconds, found.stall_seconds) == (pytest.approx(5.0), pytest.approx(20.0))
+
+
+def test_what_is_rewound_was_for_nothing() -> None:
+    story = Story().driver(0, "started").step(1).commit(1).step(2).step(3)
+    story.after(0.0, "rewound", step=1, from_step=3).step(2).driver(0, "finished")
+    found = goodput(story.events)
+    assert (found.recompute_seconds, found.productive_seconds) == (2.0, 2.0)
+    assert (found.tokens, found.failures) == (200, 0)
+
+
+def test_a_late_word_of_a_dead_writer_is_lost() -> None:
+    story = Story().driver(0, "started").step(1).step(1, 1).step(2, 1).step(2).step(3)
+    found = goodput(story.driver(0, "finished").events)
+    assert (found.recompute_seconds, found.tokens) == (3.0, 200)
 
 
 def test_a_preempted_group_is_no_failure_but_costs_its_way_up() -> None:

@@ -35,8 +35,6 @@ _QUIET: Mapping[str, str] = {
     "RAY_TQDM": "0",
     # Paths in a plan are absolute; workers stay in the folder they start in.
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
-    # On one machine there is nobody to announce a preemption.
-    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
     "RAY_TRAIN_METRICS_ENABLED": "0",
     "TOKENIZERS_PARALLELISM": "true",
     # Idle OpenMP threads sleep: spinning ones starve the ranks beside them.
@@ -152,6 +150,8 @@ def _settle_environment(address: str) -> None:
     for name in _FORBIDDEN:
         os.environ.pop(name, None)
     if not address:
+        # On one machine there is nobody to announce a preemption.
+        os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
         os.environ.update(_CLOSED)
         found = [name for _, name in socket.if_nameindex() if name in _LOOPBACK_INTERFACES]
         os.environ.update({name: found[0] for name in _COLLECTIVES if found})

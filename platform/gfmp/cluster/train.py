@@ -111,12 +111,14 @@ class _Attempts:
         budget = budget.charge(failure, committed_step(run))
         if budget.spent(failure):
             raise given_up(run, self.job.where, failure, budget) from fault
-        self._record(failure, run.last_step(), budget.delay_seconds)
+        if not self._record(failure, run.last_step(), budget.delay_seconds):
+            return None
         witness.clear()
         _pause(run, budget.delay_seconds)
         return budget
 
-    def _record(self, failure: Failure, step: int, delay_seconds: float) -> None:
+    def _record(self, failure: Failure, step: int, delay_seconds: float) -> bool:
+        """Write a failure down; return False when nobody waits for another group any more."""
         fields = {
             "segment": self.job.segment,
             "cause": failure.cause,
@@ -130,6 +132,7 @@ class _Attempts:
         with self._writing:
             if not self._left:
                 self.job.record("restarted", fields)
+            return not self._left
 
 
 def _fault_of(job: TrainingJob) -> BaseException | None:

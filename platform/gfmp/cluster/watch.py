@@ -15,7 +15,7 @@ from gfmp.errors import (
     LostServiceError,
     TerminatedRunError,
 )
-from gfmp.ledger.events import Event
+from gfmp.ledger.events import LOST_RAY, Event
 from gfmp.ledger.reader import Follower
 from gfmp.ledger.run import Run
 from gfmp.ledger.writer import LedgerWriter, ledger_files
@@ -129,7 +129,7 @@ def last_word(run: Run, ledger: LedgerWriter, signals: StopSignal) -> Iterator[N
     try:
         yield
     except (InterruptedRunError, LostServiceError) as fault:
-        name = signals.name if isinstance(fault, InterruptedRunError) else "Ray was lost"
+        name = signals.name if isinstance(fault, InterruptedRunError) else LOST_RAY
         ledger.append("interrupted", {"step": run.last_step(), "signal": name})
         raise
     except GfmpError as fault:

@@ -6,7 +6,7 @@
 | driver | restarted | segment, cause, rank, pid, signal, step, delay_seconds, detail |
 | driver | finished | step, seconds |
 | driver | failed | error, code |
-| driver | interrupted | step, signal |
+| driver | interrupted | step, signal: its name, `stop request` or `LOST_RAY` |
 | driver | advised | task, initial, vocabulary, confidence, basis: what `auto` stands for |
 | driver | search_started | search, name, samples, tried: settings known from before |
 | driver | search_sample | search, sample, cell, score, epochs, stopped: by ASHA |
@@ -37,6 +37,7 @@ from dataclasses import dataclass
 
 from gfmp.errors import CorruptArtefactError
 
+LOST_RAY = "Ray was lost"
 LIFECYCLE_KINDS = frozenset({"started", "restarted", "finished", "failed", "interrupted"})
 COMMIT_KINDS = LIFECYCLE_KINDS | {
     "resumed",

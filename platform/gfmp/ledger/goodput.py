@@ -2,7 +2,8 @@
 
 ETTR is productive time over wall time (Kokolis et al., HPCA 2025, arXiv 2410.21680); goodput is
 useful tokens a wall second. The wall clock runs while a driver has the run: from `started` to
-`finished`, `failed` or `interrupted`, and through the silence after a driver that was killed.
+`finished`, `failed` or `interrupted`, and through the silence after a driver that was killed or
+lost Ray.
 
 | share | what |
 |---|---|
@@ -18,13 +19,12 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
 
-from gfmp.ledger.events import Event
+from gfmp.ledger.events import LOST_RAY, Event
 
-OVER_KINDS = frozenset({"finished", "failed", "interrupted"})
 _SCORING_KINDS = frozenset({"evaluation", "report", "outcome"})
 # Without a failure to measure by: one a day, or one in as long as the run has lasted.
 _ASSUMED_SECONDS = 86_400.0
@@ -85,39 +85,54 @@ class Goodput:
 
 def goodput(events: Sequence[Event]) -> Goodput:
     """Measure a run by its events in the order of `merged`; zeros before it has started."""
-    lost = _lost(events)
-    kept = [event for event in events if event.kind == "step" and not lost(event)]
+    lost = _lost_keys(events)
+    steps = [event for event in events if event.kind == "step"]
+    kept = [event for event in steps if _key(event) not in lost]
     return Goodput(
         wall_seconds=_wall(events),
         productive_seconds=sum(map(_busy, kept)) + _scoring(events, lost),
         startup_seconds=_startup(events),
         checkpoint_seconds=sum(_number(e, "seconds") for e in events if e.kind == "checkpoint"),
-        recompute_seconds=sum(_busy(e) for e in events if e.kind == "step" and lost(e)),
+        recompute_seconds=sum(_busy(event) for event in steps if _key(event) in lost),
         tokens=sum(int(_number(event, "tokens")) for event in kept),
         failures=_failures(events),
     )
 
 
-class _Lost:
-    """Tells which steps a later start of the workers made worthless."""
-
-    def __init__(self, events: Iterable[Event]) -> None:
-        self._starts: dict[int, int] = {}
-        for event in events:
-            if event.kind == "resumed":
-                self._starts[event.segment] = event.step + 1
-            elif event.kind == "step":
-                self._starts.setdefault(event.segment, event.step)
-
-    def __call__(self, event: Event) -> bool:
-        return any(
-            segment > event.segment and first <= event.step
-            for segment, first in self._starts.items()
-        )
+def _key(event: Event) -> tuple[int, int]:
+    return event.segment, event.sequence
 
 
-def _lost(events: Iterable[Event]) -> _Lost:
-    return _Lost(events)
+def _lost_keys(events: Iterable[Event]) -> frozenset[tuple[int, int]]:
+    """Return the keys of what rank 0 said about steps that were taken back, or taken again."""
+    lost: set[tuple[int, int]] = set()
+    live: list[Event] = []
+    newest = -1
+
+    def _back_to(step: int) -> None:
+        while live and live[-1].step > step:
+            lost.add(_key(live.pop()))
+
+    for event in events:
+        if event.kind == "resumed":
+            _back_to(event.step)
+            newest = max(newest, event.segment)
+        elif event.kind == "rewound":
+            _back_to(event.step)
+        elif event.kind == "step" or event.kind in _SCORING_KINDS:
+            if event.kind == "step" and event.segment > newest:
+                _back_to(event.step - 1)
+                newest = event.segment
+            live.append(event)
+            if event.segment < newest:
+                lost.add(_key(live.pop()))
+    return frozenset(lost)
+
+
+def _over(event: Event) -> bool:
+    """Return True for the word of a driver after which nobody wants the run to go on at once."""
+    lost_ray = event.fields.get("signal") == LOST_RAY
+    return event.kind in ("finished", "failed") or (event.kind == "interrupted" and not lost_ray)
 
 
 def _number(event: Event, name: str) -> float:
@@ -135,7 +150,7 @@ def _wall(events: Iterable[Event]) -> float:
     for event in events:
         if event.kind == "started" and math.isnan(began):
             began = event.time
-        elif event.kind in OVER_KINDS and not math.isnan(began):
+        elif _over(event) and not math.isnan(began):
             wall, began = wall + event.time - began, math.nan
         last = max(last, event.time)
     return wall if math.isnan(began) else wall + last - began
@@ -152,12 +167,12 @@ def _startup(events: Iterable[Event]) -> float:
             since = math.nan
         elif event.kind == "outcome":
             said = event.time
-        elif event.kind in OVER_KINDS and not math.isnan(said):
+        elif _over(event) and not math.isnan(said):
             total, said = total + event.time - said, math.nan
     return total
 
 
-def _scoring(events: Iterable[Event], lost: _Lost) -> float:
+def _scoring(events: Iterable[Event], lost: Collection[tuple[int, int]]) -> float:
     """Sum the time up to each evaluation, report and outcome from what rank 0 said before it."""
     total = 0.0
     before: dict[int, float] = {}
@@ -165,7 +180,7 @@ def _scoring(events: Iterable[Event], lost: _Lost) -> float:
         if event.writer != "rank0":
             continue
         previous = before.get(event.segment)
-        if event.kind in _SCORING_KINDS and previous is not None and not lost(event):
+        if event.kind in _SCORING_KINDS and previous is not None and _key(event) not in lost:
             total += max(0.0, event.time - previous)
         if event.kind != "resumed":
             before[event.segment] = event.time
@@ -179,7 +194,7 @@ def _failures(events: Iterable[Event]) -> int:
             count, driven = count + driven, True
         elif event.kind == "restarted":
             count += event.fields.get("cause") != "preempted"
-        elif event.kind in OVER_KINDS:
+        elif _over(event):
             count, driven = count + (event.kind == "failed"), False
     return count
 
