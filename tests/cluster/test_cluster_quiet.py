@@ -115,6 +115,17 @@ def test_events_written_just_before_the_end_are_shown(run: Run) -> None:
     assert [event.kind for event in seen.events] == ["started", "finished"]
 
 
+def test_what_an_earlier_start_said_is_not_shown_again(run: Run) -> None:
+    done, seen = threading.Event(), _Seen()
+    with run.open_writer("driver") as writer:
+        writer.append("failed", {"error": "x", "code": "T070"})
+    with run.open_writer("driver") as writer:
+        writer.append("started", {"segment": 1})
+        done.set()
+        follow(run, seen, done)
+    assert [event.kind for event in seen.events] == ["started"]
+
+
 def test_errors_cross_process_borders_whole() -> None:
     import pickle
 

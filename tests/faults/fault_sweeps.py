@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import random
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import psutil
-from fault_project import PATIENCE, Command, Done, Project, events
+from fault_kills import driver_pid
+from fault_project import Command, Project, events
 
 TASKS = ("gc", "at")
+_HEAD = ("gcs_server", "raylet")
 TASK = """\
 kind: task
 description: Sequences with more {name}, and with less.
@@ -87,51 +90,63 @@ def computed(run: Path) -> Counter[str]:
     return Counter(str(e["cell"]) for e in events(run, "cell") if e["reused"] is False)
 
 
-@dataclass(frozen=True)
-class Kills:
-    """What a random-kill loop did: one word for each process that it killed."""
+@dataclass
+class SweepKiller:
+    """Kills what a sweep consists of: its trials, its driver, the head of its Ray session.
 
-    victims: tuple[str, ...]
-    done: Done
+    The command itself, which a person or a scheduler holds, is left alone.
 
-
-def kill_at_random(
-    project: Project, command: Command, pauses: tuple[float, float], rng: random.Random
-) -> Kills:
-    """Kill one process of a command again and again, each as likely, until it ends.
-
-    Victims are its driver, what computes cells or trains, and Ray's head. The command itself,
-    which a person or a scheduler holds, is left alone.
+    Attributes:
+        project: Only processes that carry its mark are touched.
+        run: The sweep.
+        seed: Of the draws.
     """
-    victims: list[str] = []
-    deadline = time.monotonic() + PATIENCE * 6
-    while command.alive() and time.monotonic() < deadline:
-        time.sleep(rng.uniform(*pauses))
-        kinds = _victims(project, command)
-        if kinds and command.alive():
-            kind = rng.choice(sorted(kinds))
-            rng.choice(kinds[kind]).kill()
-            victims.append(kind)
-    return Kills(tuple(victims), command.wait())
+
+    project: Project
+    run: Path
+    seed: int
+    killed: Counter[str] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        self._random = random.Random(self.seed)
+
+    def pause(self, least: float, most: float) -> None:
+        """Wait for as long as is drawn."""
+        time.sleep(self._random.uniform(least, most))
+
+    def kill_any(self, kinds: Sequence[str]) -> None:
+        """Kill a process of a kind that is drawn."""
+        kind = self._random.choice(list(kinds))
+        found = self._living(kind)
+        if found:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                self._random.choice(found).kill()
+        self.killed[kind if found else "missed"] += 1
+
+    def _living(self, kind: str) -> list[psutil.Process]:
+        marked = self.project.processes()
+        if kind == "worker":
+            return [process for process in marked if _title(process).startswith("ray::Implicit")]
+        driver = driver_pid(self.run)
+        if kind == "driver":
+            return [process for process in marked if process.pid == driver]
+        return [process for process in marked if _title(process).split(" ")[0] in _HEAD]
 
 
-def _victims(project: Project, command: Command) -> dict[str, list[psutil.Process]]:
-    found: dict[str, list[psutil.Process]] = {}
-    for process in project.processes():
-        if process.pid == command.pid:
-            continue
-        try:
-            words, name = " ".join(process.cmdline()), process.name()
-            parent = process.ppid()
-        except psutil.Error:
-            continue
-        if parent == command.pid:
-            kind = "driver"
-        elif name in ("gcs_server", "raylet"):
-            kind = "head"
-        elif words.startswith("ray::"):
-            kind = "worker"
-        else:
-            continue
-        found.setdefault(kind, []).append(process)
-    return found
+def _title(process: psutil.Process) -> str:
+    with contextlib.suppress(psutil.Error):
+        words = process.cmdline()
+        return " ".join([Path(words[0]).name, *words[1:]]) if words else ""
+    return ""
+
+
+def wait_for_work(run: Path, command: Command, seconds: float) -> bool:
+    """Wait until a cell is begun or ends; returns False when the command ended before."""
+    deadline = time.monotonic() + seconds
+    before = len(events(run, "cell_started", "cell"))
+    while len(events(run, "cell_started", "cell")) == before:
+        if not command.alive():
+            return False
+        assert time.monotonic() < deadline, f"no cell for {seconds} s\n{command.output}"
+        time.sleep(0.1)
+    return True

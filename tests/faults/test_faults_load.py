@@ -81,6 +81,7 @@ def corpus_path(project: Project) -> Path:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(7200)
 @pytest.mark.fault("L1")
 def test_two_gibibytes_become_a_corpus(loaded: Project, seen: Seen) -> None:
     with MemoryWatch(loaded.processes, 1.0).watching() as watch:
@@ -103,6 +104,7 @@ def test_two_gibibytes_become_a_corpus(loaded: Project, seen: Seen) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(7200)
 @pytest.mark.fault("L1")
 def test_all_of_it_is_read_in_flat_memory(loaded: Project, seen: Seen) -> None:
     path = corpus_path(loaded)
@@ -128,6 +130,7 @@ def test_all_of_it_is_read_in_flat_memory(loaded: Project, seen: Seen) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(7200)
 @pytest.mark.fault("L1")
 def test_a_training_on_it_stays_flat(loaded: Project, seen: Seen) -> None:
     changes = ("steps=400", "compute.workers=1", "checkpoint.every_steps=200")
@@ -146,6 +149,7 @@ def test_a_training_on_it_stays_flat(loaded: Project, seen: Seen) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(7200)
 @pytest.mark.fault("L2")
 def test_ten_thousand_shards(empty: Project, seen: Seen) -> None:
     number, rows = int(10_000 * SHARE), 100
@@ -195,6 +199,7 @@ def test_240_cells_are_planned_in_seconds(tmp_path: Path, seen: Seen) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(7200)
 @pytest.mark.fault("L2")
 def test_24_cells_are_run_in_minutes(tmp_path: Path, seen: Seen) -> None:
     project = make_sweeps(tmp_path / "project", seeds=(0, 1, 2, 3))

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import os
-import random
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
-from fault_project import Project, events, fault
+from fault_project import Command, Project, events, fault
 from fault_seen import Seen
 from fault_sweeps import (
+    SweepKiller,
     cell_files,
     computed,
     finished_cells,
-    kill_at_random,
     make_sweeps,
     planned,
     table,
+    wait_for_work,
 )
 
 # How long the long kill loop goes on; a whole record takes 900 s.
-LOOP_SECONDS = float(os.environ.get("GFMP_FAULT_SECONDS", "120"))
+LOOP_SECONDS = float(os.environ.get("GFMP_KILL_SECONDS", "120"))
+PATIENCE = 3600.0
 
 
 def words(text: str) -> str:
@@ -83,47 +85,54 @@ def undisturbed(folder: Path, seeds: tuple[int, ...]) -> bytes:
     return table(project.known_runs()[-1])
 
 
-def check_whole(project: Project, expected: bytes) -> None:
-    """Check that a sweep that was killed at is what it would have been."""
-    run = project.known_runs()[-1]
-    assert finished_cells(project) == set(planned(run))
+def check_whole(project: Project, command: Command, expected: bytes, seen: Seen) -> None:
+    """Check that a sweep that was killed at is what it would have been, and left nothing."""
+    done = command.wait(PATIENCE)
+    seen.exit(done.status)
+    assert done.status == 0, done.output
+    (run,) = project.known_runs()
+    lacking = set(planned(run)) - finished_cells(project)
+    left = project.gone(20)
+    seen.lost(cells=len(lacking), processes=len(left), files=len(project.leftovers()))
+    assert (lacking, left, project.leftovers()) == (set(), [], [])
     assert table(run) == expected
     assert max(computed(run).values()) == 1, "no cell counts twice"
     assert len(events(run, "finished")) == 1
-    assert project.gone(20) == []
-    assert project.leftovers() == []
+    assert not (run / "ray").exists()
 
 
 @pytest.mark.long
+@pytest.mark.timeout(3600)
 @pytest.mark.fault("T4")
-def test_random_kills_of_a_sweep(tmp_path: Path, seen: Seen) -> None:
+def test_random_kills_every_few_seconds_of_a_sweep(tmp_path: Path, seen: Seen) -> None:
+    """The seconds are those in which cells are computed, as in Ray's own stress test."""
     expected = undisturbed(tmp_path / "calm", (0,))
     project = make_sweeps(tmp_path / "project")
-    command = project.start("sweep", "specs/grid.yaml", env=fault("slow-cell", seconds=2))
-    kills = kill_at_random(project, command, (3.0, 5.0), random.Random(1))
-    assert kills.done.status == 0, kills.done.output
-    check_whole(project, expected)
-    seen.exit(kills.done.status)
-    seen.outcome(f"finished after {len(kills.victims)} kills; the table of a calm sweep")
-    seen.lost(cells=0, processes=len(ended(project).gone(1)))
+    command = project.start("sweep", "specs/grid.yaml", env=fault("slow-cell", seconds=6))
+    killer = SweepKiller(project, project.next_run(command), seed=1)
+    while wait_for_work(killer.run, command, 900):
+        killer.pause(3, 5)
+        killer.kill_any(("worker", "driver"))
+    check_whole(project, command, expected, seen)
+    seen.outcome(f"6 cells, {dict(killer.killed)}: the table of a calm sweep")
 
 
 @pytest.mark.long
+@pytest.mark.timeout(7200)
 @pytest.mark.fault("T4")
-def test_twelve_cells_under_kills_for_as_long_as_is_asked(tmp_path: Path, seen: Seen) -> None:
-    rng, began, num_kills, num_sweeps = random.Random(2), time.monotonic(), 0, 0
-    while num_sweeps == 0 or time.monotonic() - began < LOOP_SECONDS:
-        seeds = (2 * num_sweeps, 2 * num_sweeps + 1)
-        expected = undisturbed(tmp_path / f"calm-{num_sweeps}", seeds)
-        project = make_sweeps(tmp_path / f"project-{num_sweeps}", seeds)
-        command = project.start("sweep", "specs/grid.yaml", env=fault("slow-cell", seconds=2))
-        kills = kill_at_random(project, command, (3.0, 10.0), rng)
-        assert kills.done.status == 0, kills.done.output
-        check_whole(project, expected)
-        num_kills += len(kills.victims)
-        num_sweeps += 1
-        ended(project)
-    seen.exit(0)
-    seconds = time.monotonic() - began
-    seen.outcome(f"{num_sweeps} sweeps of 12 cells, {num_kills} kills in {seconds:.0f} s")
-    seen.lost(cells=0, files=0, processes=0)
+def test_twelve_cells_killed_at_for_as_long_as_is_asked(tmp_path: Path, seen: Seen) -> None:
+    """A trial, the driver or Ray's head every 3 to 10 s by the clock, then the sweep is let go."""
+    began, killed, number = time.monotonic(), Counter[str](), 0
+    while number == 0 or time.monotonic() - began < LOOP_SECONDS:
+        seeds = (2 * number, 2 * number + 1)
+        expected = undisturbed(tmp_path / f"calm-{number}", seeds)
+        project = make_sweeps(tmp_path / f"project-{number}", seeds)
+        command = project.start("sweep", "specs/grid.yaml", env=fault("slow-cell", seconds=6))
+        killer = SweepKiller(project, project.next_run(command), seed=number)
+        while command.alive() and time.monotonic() - began < LOOP_SECONDS:
+            killer.pause(3, 10)
+            killer.kill_any(("worker", "driver", "head"))
+        check_whole(project, command, expected, seen)
+        killed += killer.killed
+        number += 1
+    seen.outcome(f"{LOOP_SECONDS:g} s, {number} sweeps of 12 cells, {dict(killed)}: calm tables")
