@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 
 from gfmp.ledger import provenance
-from gfmp.ledger.provenance import Git, collect, git_of, redacted, redacted_arguments
+from gfmp.ledger.provenance import (
+    REDACTED,
+    Git,
+    collect,
+    git_of,
+    redacted,
+    redacted_arguments,
+    without_secrets,
+)
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -91,3 +99,12 @@ def test_the_lock_file_beside_the_sources_is_hashed(tmp_path: Path) -> None:
     (tmp_path / "requirements.lock").write_text("numpy==2.5\n")
     assert len(first) == 64
     assert provenance._lock_hash(source) != first
+
+
+def test_values_of_secrets_are_found_wherever_they_stand() -> None:
+    environment = {"AWS_SECRET_ACCESS_KEY": "hunter2-hunter2", "GFMP_WORKSPACE": "/somewhere"}
+    text = "http://u:p@host failed for hunter2-hunter2 in /somewhere; token=abc"
+    said = without_secrets(text, environment)
+    assert said == f"http://{REDACTED}@host failed for {REDACTED} in /somewhere; token={REDACTED}"
+    # A short value is no secret, whatever its name: nobody could read the text without it.
+    assert without_secrets("mode 0 is set", {"RAY_AUTH_TOKEN": "0"}) == "mode 0 is set"

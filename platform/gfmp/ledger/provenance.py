@@ -35,6 +35,8 @@ _GIT_SECONDS = 5.0
 _CREDENTIALS = re.compile(r"(?<=://)(?:[^/@:\s]*:\S*|[^/@\s]+)(?=@)")
 # `token` alone: max_tokens and tokenizer are words of this field, not secrets.
 _SECRET_WORDS = r"token(?![a-z])|secret|passwd|password|api[_-]?key|access[_-]?key|credential"
+# A shorter value stands in too many words by chance, such as a mode or a number.
+_SHORTEST_SECRET = 8
 _SECRET_NAME = rf"[\w.-]*(?:{_SECRET_WORDS})[\w.-]*"
 _SECRET_VALUE = re.compile(rf"(?i)({_SECRET_NAME}\s*[=:]\s*)([^\s&,;]+)")
 _SECRET_FLAG = re.compile(rf"(?i)--?{_SECRET_NAME}")
@@ -138,6 +140,21 @@ def _lock_hash(source: Path) -> str:
 def redacted(text: str) -> str:
     """Return `text` without credentials in URLs and without values of secret-looking names."""
     return _SECRET_VALUE.sub(rf"\g<1>{REDACTED}", _CREDENTIALS.sub(REDACTED, text))
+
+
+def without_secrets(text: str, environment: Mapping[str, str]) -> str:
+    """Return `text` as `redacted` does, and without the values of secrets in an environment.
+
+    A trace or an address can hold a secret by its value alone.
+    """
+    values = {
+        value
+        for name, value in environment.items()
+        if re.search(_SECRET_WORDS, name, re.IGNORECASE) and len(value) >= _SHORTEST_SECRET
+    }
+    for value in sorted(values, key=len, reverse=True):
+        text = text.replace(value, REDACTED)
+    return redacted(text)
 
 
 def redacted_arguments(arguments: Sequence[str]) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
 
@@ -26,7 +27,10 @@ def show_error(fault: GfmpError) -> None:
 
 
 def show_bug(trace: str) -> None:
-    """Say that gfmp itself is at fault and where the trace is."""
+    """Say that gfmp itself is at fault and where the trace is; no secret is in either."""
+    from gfmp.ledger.provenance import without_secrets
+
+    trace = without_secrets(trace, os.environ)
     with tempfile.NamedTemporaryFile(
         "w", prefix="gfmp-", suffix=".log", delete=False, encoding="utf-8"
     ) as handle:
