@@ -11,7 +11,8 @@ from fault_seen import Seen
 
 from gfmp.ledger.run import Run
 
-STALL = ("--set", "compute.stall_seconds=5")
+# Longer than a step takes on a busy machine; noticing takes it, five seconds more and a poll of Ray.
+STALL = ("--set", "compute.stall_seconds=20")
 
 
 def noticed_after(run: Path) -> list[float]:
