@@ -11,7 +11,7 @@ from fault_seen import Seen
 
 from gfmp.ledger.run import Run
 
-# Longer than a step takes on a busy machine; noticing takes it, five seconds more and a poll of Ray.
+# Longer than a step takes on a busy machine; noticing takes that, 5 s and a poll of Ray.
 STALL = ("--set", "compute.stall_seconds=20")
 
 
