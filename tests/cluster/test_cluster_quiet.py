@@ -14,9 +14,10 @@ import pytest
 from gfmp.cluster.feed import BURST_STEPS, bursts
 from gfmp.cluster.noise import capture_forever, redirected
 from gfmp.cluster.session import check_address
-from gfmp.cluster.watch import StopSignal, follow, interruption
+from gfmp.cluster.watch import StopSignal, follow, interruption, stoppable
 from gfmp.errors import (
     InterruptedRunError,
+    LostServiceError,
     Problem,
     ServiceError,
     StorageError,
@@ -124,6 +125,24 @@ def test_what_an_earlier_start_said_is_not_shown_again(run: Run) -> None:
         done.set()
         follow(run, seen, done)
     assert [event.kind for event in seen.events] == ["started"]
+
+
+def test_the_work_is_watched_while_it_is_followed(run: Run) -> None:
+    def _check() -> None:
+        raise LostServiceError("gone")
+
+    with pytest.raises(LostServiceError):
+        follow(run, _Seen(), threading.Event(), _check)
+
+
+def test_before_a_run_a_signal_ends_the_command(run: Run) -> None:
+    handler = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(TerminatedRunError, match="before a run"), stoppable():
+        os.kill(os.getpid(), signal.SIGTERM)
+    with pytest.raises(InterruptedRunError, match="SIGINT") as caught, stoppable():
+        os.kill(os.getpid(), signal.SIGINT)
+    assert caught.value.exit_status == 130
+    assert signal.getsignal(signal.SIGTERM) is handler
 
 
 def test_errors_cross_process_borders_whole() -> None:

@@ -22,11 +22,16 @@ from fault_project import (
     Project,
     committed,
     events,
+    fault,
     hashes,
     last_step,
     tree_hash,
 )
 from fault_seen import Seen
+
+# Long enough that a signal finds a run in the middle, on a quick machine too.
+SLOW = fault("slow-step", seconds=1)
+SHORT = ("--set", "steps=4", "--set", "optimiser.warmup_steps=1")
 
 
 def _mlflow_status(project: Project, run: Path) -> str:
@@ -50,7 +55,7 @@ def _wait_for_mlflow(project: Project, run: Path, status: str) -> None:
 def test_after_a_kill_the_same_job_is_refused_and_the_run_resumed(
     prepared: Prepared, fresh: Project, seen: Seen
 ) -> None:
-    command = fresh.start("submit", str(fresh.job))
+    command = fresh.start("submit", str(fresh.job), env=SLOW)
     run = fresh.next_run(command)
     fresh.wait_for_step(run, 6, command)
     _wait_for_mlflow(fresh, run, "RUNNING")
@@ -72,7 +77,7 @@ def test_after_a_kill_the_same_job_is_refused_and_the_run_resumed(
 
     # The next start of anything tells MLflow that nobody works on it.
     assert _mlflow_status(fresh, run) == "RUNNING"
-    other = fresh.run("submit", str(fresh.job), "--set", "name=other", "--set", "steps=4")
+    other = fresh.run("submit", str(fresh.job), *SHORT, "--set", "name=other")
     assert other.status == 0, other.output
     _wait_for_mlflow(fresh, run, "KILLED")
 
@@ -93,7 +98,7 @@ def test_after_a_kill_the_same_job_is_refused_and_the_run_resumed(
 def test_a_killed_driver_and_a_killed_head_are_survived_without_a_person(
     prepared: Prepared, fresh: Project, seen: Seen
 ) -> None:
-    command = fresh.start("submit", str(fresh.job))
+    command = fresh.start("submit", str(fresh.job), env=SLOW)
     run = fresh.next_run(command)
     killer = Killer(fresh, run, seed=1)
     fresh.wait_for_step(run, 5, command)
@@ -200,7 +205,7 @@ def test_two_submits_at_once_beside_taken_ports_and_stale_sessions(
     stale = Path("/tmp/ray") / "session_2020-01-01_00-00-00_000000_4194303"
     made = not stale.exists()
     stale.mkdir(parents=True, exist_ok=True)
-    few = ("--set", "steps=4", "--set", "compute.workers=1")
+    few = (*SHORT, "--set", "compute.workers=1")
     try:
         with _taken(8265, 5000, 29500, 6379):
             one = fresh.start("submit", str(fresh.job), *few, "--set", "name=one")

@@ -11,9 +11,21 @@ from pathlib import Path
 import psutil
 import pytest
 from fault_kills import driver_pid, every_step_once
-from fault_project import STEPS, Command, Prepared, Project, committed, events, hashes, last_step
+from fault_project import (
+    STEPS,
+    Command,
+    Prepared,
+    Project,
+    committed,
+    events,
+    fault,
+    hashes,
+    last_step,
+)
 from fault_seen import Seen
 
+# Long enough that a signal finds a step in its middle, on a quick machine too.
+SLOW = fault("slow-step", seconds=1)
 BARE = """
 import os, sys, tempfile, time
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
@@ -60,7 +72,7 @@ def _stopped(project: Project, command: Command, number: int, times: int = 1) ->
 def test_each_signal_stops_a_run_that_goes_on_as_if_nothing_had_been(
     prepared: Prepared, fresh: Project, seen: Seen
 ) -> None:
-    command = fresh.start("submit", str(fresh.job))
+    command = fresh.start("submit", str(fresh.job), env=SLOW)
     fresh.next_run(command)
     run = _stopped(fresh, command, signal.SIGTERM)
     seen.exit(143)
@@ -69,7 +81,7 @@ def test_each_signal_stops_a_run_that_goes_on_as_if_nothing_had_been(
     assert committed(run)[-1] == stopped
     assert events(run, "interrupted")[-1] == {"step": stopped, "signal": "SIGTERM"}
 
-    _stopped(fresh, fresh.start("submit", "--resume", run.name), signal.SIGINT)
+    _stopped(fresh, fresh.start("submit", "--resume", run.name, env=SLOW), signal.SIGINT)
     seen.exit(130)
     stopped = last_step(run)
     assert events(run, "resumed")[-1]["step"] == committed(run)[-2]
@@ -77,7 +89,7 @@ def test_each_signal_stops_a_run_that_goes_on_as_if_nothing_had_been(
 
     # The second signal waits for nothing; what was committed is what there is.
     before = time.monotonic()
-    _stopped(fresh, fresh.start("submit", "--resume", run.name), signal.SIGINT, times=2)
+    _stopped(fresh, fresh.start("submit", "--resume", run.name, env=SLOW), signal.SIGINT, times=2)
     seen.exit(130)
     assert time.monotonic() - before < 120
     assert committed(run)[-1] >= stopped
@@ -130,7 +142,7 @@ def test_sigterm_aborts_a_bare_ray_train_driver_and_stops_ours_in_order(
     fresh.end_all()
     # The shell shows 134 for it, which the contract calls a bug; ours never ends so.
     assert failed.status in (-signal.SIGABRT, 134), failed.output
-    command = fresh.start("submit", str(fresh.job))
+    command = fresh.start("submit", str(fresh.job), env=SLOW)
     fresh.next_run(command)
     run = _stopped(fresh, command, signal.SIGTERM)
     seen.exit(143)
@@ -144,7 +156,7 @@ def test_sigterm_aborts_a_bare_ray_train_driver_and_stops_ours_in_order(
 def test_a_hangup_is_a_termination_and_a_killed_command_kills_its_driver(
     prepared: Prepared, fresh: Project, seen: Seen
 ) -> None:
-    command = fresh.start("submit", str(fresh.job))
+    command = fresh.start("submit", str(fresh.job), env=SLOW)
     run = fresh.next_run(command)
     fresh.wait_for_step(run, 2, command)
     command.signal(signal.SIGHUP)
@@ -152,7 +164,7 @@ def test_a_hangup_is_a_termination_and_a_killed_command_kills_its_driver(
     seen.exit(done.status)
     assert done.status == 143, done.output
     assert committed(run)[-1] == last_step(run)
-    again = fresh.start("submit", "--resume", run.name)
+    again = fresh.start("submit", "--resume", run.name, env=SLOW)
     fresh.wait_for_step(run, last_step(run) + 1, again)
     driver = psutil.Process(driver_pid(run))
     assert driver.ppid() == again.pid
