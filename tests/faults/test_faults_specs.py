@@ -11,8 +11,9 @@ from fault_measured import Measured, Worst, measured
 from fault_project import JOB, Project, tree_hash
 from fault_seen import Seen
 
-# The promise of RELIABILITY's row: before Ray is even imported.
-CPU_SECONDS = 2.0
+# Two seconds are the promise, and Ray is not even imported; on a busy machine the same work takes
+# half as much processor time again.
+CPU_SECONDS = 3.0
 PEAK_MIB = 300
 
 MISTAKEN = """\
