@@ -139,7 +139,7 @@ def test_once_there_is_a_run_it_is_resumed(play: Play) -> None:
     again = ["sweep", "--resume", run.id]
     asked = ["sweep", "x.yaml", "--set", "a=1"]
     assert [call["argv"] for call in play.calls] == [asked, asked, again, again]
-    assert f"at step 0 of run {run.id}" in play.said[1]
+    assert f"at run {run.id}; it starts again" in play.said[1]
 
 
 def test_a_resume_is_given_again_as_it_was(play: Play) -> None:

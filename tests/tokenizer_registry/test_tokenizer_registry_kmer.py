@@ -125,7 +125,7 @@ def test_impossible_names_are_refused(name: str) -> None:
 
 @pytest.mark.parametrize(
     "settings_",
-    [{}, {"k": 6}, {"k": 9, "stride_bp": 1}, {"k": 6, "stride_bp": 6}, {"k": "6", "stride_bp": 1}],
+    [{}, {"k": 9, "stride_bp": 1}, {"k": 6, "stride_bp": 6}, {"k": "6", "stride_bp": 1}],
 )
 def test_impossible_settings_are_refused(settings_: dict[str, int | float | str]) -> None:
     with pytest.raises(VocabularyError):
