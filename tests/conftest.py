@@ -44,6 +44,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if config.getoption("-m"):
         return
     skip = pytest.mark.skip(reason="asked for with -m long or -m bench")
+    # Half an hour of processes that are killed: not in the run of everything else.
+    apart = pytest.mark.skip(reason="asked for with pytest tests/faults")
+    faults_asked = any("faults" in argument for argument in config.args)
     for item in items:
         if "long" in item.keywords or "bench" in item.keywords:
             item.add_marker(skip)
+        elif "fault" in item.keywords and "ci" not in item.keywords and not faults_asked:
+            item.add_marker(apart)
