@@ -108,7 +108,7 @@ def test_random_kills_every_few_seconds_of_a_sweep(tmp_path: Path, seen: Seen) -
     """The seconds are those in which cells are computed, as in Ray's own stress test."""
     expected = undisturbed(tmp_path / "calm", (0,))
     project = make_sweeps(tmp_path / "project")
-    command = project.start("sweep", "specs/grid.yaml", env=fault("slow-cell", seconds=6))
+    command = project.start("sweep", "specs/grid.yaml", env=fault("slow-cell", seconds=1))
     killer = SweepKiller(project, project.next_run(command), seed=1)
     while wait_for_work(killer.run, command, 900):
         killer.pause(3, 5)
@@ -127,7 +127,7 @@ def test_twelve_cells_killed_at_for_as_long_as_is_asked(tmp_path: Path, seen: Se
         seeds = (2 * number, 2 * number + 1)
         expected = undisturbed(tmp_path / f"calm-{number}", seeds)
         project = make_sweeps(tmp_path / f"project-{number}", seeds)
-        command = project.start("sweep", "specs/grid.yaml", env=fault("slow-cell", seconds=6))
+        command = project.start("sweep", "specs/grid.yaml", env=fault("slow-cell", seconds=3))
         killer = SweepKiller(project, project.next_run(command), seed=number)
         while command.alive() and time.monotonic() - began < LOOP_SECONDS:
             killer.pause(3, 10)
