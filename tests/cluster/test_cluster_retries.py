@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gfmp.cluster.failures import Failure
-from gfmp.cluster.retries import Budget, committed_step, given_up
+from gfmp.cluster.retries import Budget, given_up
 from gfmp.ledger.run import Run
 
 KILLED = Failure("killed", 1, 101, "SIGKILL", "its process ended by SIGKILL")
+RAISED = Failure("raised", 1, 101, "", "ValueError: 3 is no shape")
 MEMORY = Failure("out of memory", 1, 101, "SIGKILL", "Memory was 0.96", 3 << 30)
 PREEMPTED = Failure("preempted", 0, 100, "", "its machine is taken away")
 
@@ -20,20 +21,31 @@ PREEMPTED = Failure("preempted", 0, 100, "", "its machine is taken away")
 def test_failures_in_a_row_are_counted_and_waited_after() -> None:
     budget, waits = Budget(most=3, committed=4), []
     for _ in range(3):
-        budget = budget.charge(KILLED, committed=4)
-        assert not budget.spent(KILLED)
+        budget = budget.charge(RAISED, committed=4)
+        assert not budget.spent(RAISED)
         waits.append(budget.delay_seconds)
     assert waits == [1.0, 2.0, 4.0]
-    assert budget.charge(KILLED, committed=4).spent(KILLED)
+    assert budget.charge(RAISED, committed=4).spent(RAISED)
 
 
 def test_a_new_checkpoint_fills_the_budget_again() -> None:
     budget = Budget(most=1)
     for committed in range(1, 200):
-        budget = budget.charge(KILLED, committed)
-        assert not budget.spent(KILLED)
+        budget = budget.charge(RAISED, committed)
+        assert not budget.spent(RAISED)
         assert budget.delay_seconds == 1.0
-    assert budget.charge(KILLED, 199).spent(KILLED)
+    assert budget.charge(RAISED, 199).spent(RAISED)
+
+
+def test_kills_from_outside_are_borne_for_long_and_are_not_held_against_a_failure() -> None:
+    budget = Budget(most=1)
+    for _ in range(30):
+        budget = budget.charge(KILLED, committed=0)
+        assert not budget.spent(KILLED)
+    assert budget.delay_seconds == 60.0
+    assert budget.charge(KILLED, committed=0).spent(KILLED)
+    assert not budget.charge(RAISED, committed=0).spent(RAISED)
+    assert Budget(most=0).charge(KILLED, committed=0).spent(KILLED)
 
 
 def test_a_preemption_costs_nothing() -> None:
@@ -59,24 +71,16 @@ def test_a_run_ends_after_so_many_failures_without_progress(most: int, steps: li
     for step in steps:
         committed += step
         since = 1 if step else since + 1
-        budget = budget.charge(KILLED, committed)
+        budget = budget.charge(RAISED, committed)
         assert budget.failures == since
-        assert budget.spent(KILLED) == (since > most)
+        assert budget.spent(RAISED) == (since > most)
         assert 1.0 <= budget.delay_seconds <= 60.0
-
-
-def test_the_newest_commit_is_what_the_ledger_says(copied: Run) -> None:
-    assert committed_step(copied) == 0
-    with copied.open_writer("rank0") as writer:
-        for step in (4, 8):
-            writer.append("checkpoint", {"step": step, "path": f"checkpoints/step-{step}"})
-    assert committed_step(copied) == 8
 
 
 def test_giving_up_says_whose_fault_how_often_and_what_to_do(copied: Run) -> None:
     budget = Budget(most=2, failures=3)
-    problem = given_up(copied, copied.plan().where, KILLED, budget).problems[0]
-    assert "rank 1 (pid 101) failed (killed) after step 0" in problem.message
+    problem = given_up(copied, copied.plan().where, RAISED, budget).problems[0]
+    assert "rank 1 (pid 101) failed (raised) after step 0: ValueError" in problem.message
     assert "3 failures without a new checkpoint in between, 2 are retried" in problem.why
     assert copied.resume_command in problem.fix
 

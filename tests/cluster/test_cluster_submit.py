@@ -84,6 +84,7 @@ def test_a_changed_job_is_recorded_as_it_was_changed(
         ("compute.workers=2", "workers", 2),
         ("compute.zero_stage=2", "engine", "zero2"),
         ("compute.max_failures=0", "max_failures", 0),
+        ("compute.stall_seconds=7", "stall_seconds", 7),
         ("compute.threads_per_worker=3", "threads_per_worker", 3),
         ("compute.micro_batch_tokens=512", "accumulation", 2),
     ],

@@ -129,6 +129,7 @@ def test_a_missing_item_of_a_pair_is_named_as_that_item() -> None:
         (Compute, "micro_batch_tokens", (512, 1 << 20), (511, 0)),
         (Compute, "threads_per_worker", (0, 64), (-1, 1.5)),
         (Compute, "max_failures", (0, 100), (-1,)),
+        (Compute, "stall_seconds", (1, 600, 3600), (0, 3601)),
         (Checkpointing, "every_steps", (1, 10**9), (0, -5)),
         (Checkpointing, "keep_last", (1, 9), (0,)),
         (Checkpointing, "keep_best", (0, 9), (-1,)),

@@ -12,6 +12,8 @@ from gfmp.plan.values import Plan, Where
 
 # A leak that gets to a new checkpoint each time still ends; one that does not will not.
 _MEMORY_RETRIES = 2
+# A kill from outside says nothing about the run: about half an hour of them.
+_MOST_KILLS = 30
 _LONGEST_DELAY_SECONDS = 60.0
 _LEAST_MICRO_BATCH_TOKENS = 512
 
@@ -23,37 +25,45 @@ class Budget:
     Attributes:
         most: Failures in a row without a new checkpoint that are retried.
         committed: Newest committed step that was seen.
-        failures: Failures since it was.
+        failures: Failures since it was, kills apart.
+        kills: Ranks that were killed from outside since.
     """
 
     most: int
     committed: int = 0
     failures: int = 0
+    kills: int = 0
 
     def charge(self, failure: Failure, committed: int) -> Budget:
         """Return the budget after a failure; a machine that is taken away costs nothing."""
-        before = 0 if committed > self.committed else self.failures
-        cost = int(failure.cause != "preempted")
-        return replace(self, committed=max(committed, self.committed), failures=before + cost)
+        before = replace(self, failures=0, kills=0) if committed > self.committed else self
+        before = replace(before, committed=max(committed, self.committed))
+        if failure.cause == "preempted":
+            return before
+        if failure.cause == "killed":
+            return replace(before, kills=before.kills + 1)
+        return replace(before, failures=before.failures + 1)
+
+    def counted(self, failure: Failure) -> int:
+        """Return how many failures of this kind came without a new checkpoint."""
+        return self.kills if failure.cause == "killed" else self.failures
 
     def retries(self, failure: Failure) -> int:
-        """Return how often a failure of this kind is retried without a new checkpoint."""
+        """Return how many of them are retried; a most of 0 forbids all."""
+        if failure.cause == "killed":
+            return max(self.most, _MOST_KILLS) if self.most else 0
         memory = failure.cause == "out of memory"
         return min(self.most, _MEMORY_RETRIES) if memory else self.most
 
     def spent(self, failure: Failure) -> bool:
         """Return True when this failure is not retried any more."""
-        return self.failures > self.retries(failure)
+        return self.counted(failure) > self.retries(failure)
 
     @property
     def delay_seconds(self) -> float:
         """How long to wait before the next start: 1, 2, 4 .. 60 s, nothing after a preemption."""
-        return min(_LONGEST_DELAY_SECONDS, 2.0 ** (self.failures - 1)) if self.failures else 0.0
-
-
-def committed_step(run: Run) -> int:
-    """Return the newest step that a checkpoint of the run was committed at, 0 before the first."""
-    return max((event.step for event in run.checkpoints()), default=0)
+        since = self.failures + self.kills
+        return min(_LONGEST_DELAY_SECONDS, 2.0 ** (since - 1)) if since else 0.0
 
 
 def given_up(run: Run, where: Where, failure: Failure, budget: Budget) -> TrainingError:
@@ -67,7 +77,7 @@ def given_up(run: Run, where: Where, failure: Failure, budget: Budget) -> Traini
     return TrainingError(
         f"{what}: {failure.detail}",
         where=str(run.logs_path),
-        why=f"{budget.failures} failures without a new checkpoint in between,"
+        why=f"{budget.counted(failure)} failures without a new checkpoint in between,"
         f" {budget.retries(failure)} are retried",
         fix=fix,
     )

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gfmp.cluster.failures import Evidence, Failure, diagnose, final_fault
-from gfmp.cluster.retries import Budget, committed_step, given_up
+from gfmp.cluster.retries import Budget, given_up
 from gfmp.cluster.witness import Witness
 from gfmp.cluster.worker import train_worker
 from gfmp.ledger.run import Run
@@ -85,7 +85,7 @@ class _Attempts:
         """Start groups until one ends well, or nobody may start another."""
         try:
             run = Run.open(self.job.run_folder)
-            budget: Budget | None = Budget(self.job.where.max_failures, committed_step(run))
+            budget: Budget | None = Budget(self.job.where.max_failures, run.committed_step())
             while budget is not None:
                 budget = self._attempt(run, budget)
         except BaseException as fault:  # handed to the main thread, which raises it
@@ -108,7 +108,7 @@ class _Attempts:
         if (final := final_fault(evidence)) is not None:
             raise final from fault
         failure = diagnose(evidence)
-        budget = budget.charge(failure, committed_step(run))
+        budget = budget.charge(failure, run.committed_step())
         if budget.spent(failure):
             raise given_up(run, self.job.where, failure, budget) from fault
         if not self._record(failure, run.last_step(), budget.delay_seconds):
