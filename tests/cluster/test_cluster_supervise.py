@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -166,7 +167,9 @@ def test_it_gives_up_without_progress(play: Play) -> None:
 
 def test_what_a_dead_driver_leaves_is_ended(play: Play) -> None:
     assert play.run("litter", "0") == 0
-    assert not psutil.pid_exists(int((play.folder / "child").read_text()))
+    with contextlib.suppress(psutil.NoSuchProcess):  # or its new parent has not taken note yet
+        child = psutil.Process(int((play.folder / "child").read_text()))
+        assert child.status() == psutil.STATUS_ZOMBIE
 
 
 def test_temporaries_of_dead_writers_are_cleared_first(play: Play) -> None:
