@@ -111,6 +111,19 @@ def test_memory_is_named_with_the_peak(fault: Exception, signal: str) -> None:
     assert found.peak_bytes == 3 << 30
 
 
+def test_the_largest_of_many_that_were_ended_for_memory_is_named() -> None:
+    words = "Task was killed due to the node running low on memory.\nMemory on the node was 9 GB."
+    ends = (end(0, 0, peak=1 << 30), end(1, 1, peak=5 << 30), end(2, 2, peak=2 << 30))
+    everyone = diagnose(evidence(dict.fromkeys(range(3), died(words)), ends))
+    assert (everyone.rank, everyone.peak_bytes) == (1, 5 << 30)
+    assert everyone.detail == "Memory on the node was 9 GB."
+    # Ray ended its own controller with them, and tells of no rank.
+    controller = diagnose(Evidence.of(OutOfMemoryError(words), ends))
+    assert (controller.cause, controller.rank, controller.signal) == ("out of memory", 1, "SIGKILL")
+    nobody = diagnose(Evidence.of(OutOfMemoryError(words), NO_ENDS))
+    assert (nobody.cause, nobody.rank) == ("out of memory", None)
+
+
 def test_the_rank_that_does_not_wait_is_the_one_that_stands_still() -> None:
     ends = (end(0, 0, text=stack(WAITING)), end(1, 1, text=stack(SLEEPING)))
     found = diagnose(evidence({0: died(), 1: died()}, ends))

@@ -131,12 +131,33 @@ def _preempted(evidence: Evidence) -> Failure | None:
 
 
 def _memory(evidence: Evidence) -> Failure | None:
-    for rank, fault in sorted(evidence.told.items()):
-        inner = _inner(fault)
-        if isinstance(inner, MemoryError) or _MEMORY_WORDS.search(f"{type(inner)} {inner}"):
-            signal = "" if inner is fault else "SIGKILL"
-            return evidence.failure("out of memory", rank, signal)
-    return None
+    """Find memory: Ray ends every worker of an owner at once, so the largest rank is named."""
+    told = {rank: fault for rank, fault in evidence.told.items() if _of_memory(fault)}
+    if not told and not (evidence.told == {} and _of_memory(evidence.fault)):
+        return None
+    suspects = [evidence.ends.get(rank, RankEnd(rank, 0, "")) for rank in sorted(told)]
+    suspects = suspects or list(evidence.ends.values())
+    fault = next(iter(told.values()), evidence.fault)
+    detail = _memory_line(fault)
+    if not suspects:
+        return Failure("out of memory", detail=detail)
+    largest = max(suspects, key=lambda end: end.peak_bytes)
+    own = told.get(largest.rank, fault)
+    signal = "" if own in told.values() and _inner(own) is own else "SIGKILL"
+    return evidence.failure("out of memory", largest.rank, signal, detail)
+
+
+def _of_memory(fault: BaseException) -> bool:
+    inner = _inner(fault)
+    return isinstance(inner, MemoryError) or bool(_MEMORY_WORDS.search(f"{type(inner)} {inner}"))
+
+
+def _memory_line(fault: BaseException) -> str:
+    """Return the line that tells the numbers, the first about memory, or the last."""
+    lines = [line.strip() for line in str(fault).splitlines()]
+    told = [line for line in lines if _MEMORY_WORDS.search(line)]
+    numbers = [line for line in lines if "Memory on the node" in line]
+    return (*numbers, *told, one_line(fault))[0][:_SHOWN_CHARACTERS]
 
 
 def _stalled(evidence: Evidence) -> Failure | None:
