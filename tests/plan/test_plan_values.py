@@ -65,3 +65,12 @@ def test_planning_loads_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_job_without_new_keys_is_the_plan_it_always_was() -> None:
+    """The identity that the demo job had before there were rules for unsound numbers."""
+    before = "02069d27dddc74c8a48949da5212bb0aa076b9a0280906a81fad6d90975f6ba4"
+    assert resolve(spec(), known()).what.fingerprint == before
+    careful = resolve(spec(numbers={"on_nonfinite": "skip", "spike_factor": 10.0}), known())
+    assert careful.what.fingerprint == before
+    assert careful.where.numbers.spike_factor == 10.0
