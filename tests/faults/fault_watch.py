@@ -32,17 +32,33 @@ def listeners_of(processes: list[psutil.Process]) -> list[tuple[str, int, str]]:
     return sorted(found)
 
 
+def resident(process: psutil.Process) -> int:
+    """Return the bytes of memory a process holds."""
+    return int(process.memory_info().rss)
+
+
+def proportional(process: psutil.Process) -> int:
+    """Return them with those that n processes share counted as 1/n, so that sums are true."""
+    return int(process.memory_full_info().pss)
+
+
 class MemoryWatch:
-    """Samples the resident memory of a set of processes, summed, while a block runs.
+    """Samples the memory of a set of processes, summed, while a block runs.
 
     Attributes:
         samples: Bytes, one a sample.
     """
 
-    def __init__(self, find: Callable[[], list[psutil.Process]], every: float = 0.25) -> None:
+    def __init__(
+        self,
+        find: Callable[[], list[psutil.Process]],
+        every: float = 0.25,
+        measure: Callable[[psutil.Process], int] = resident,
+    ) -> None:
         self.samples: list[int] = []
         self._find = find
         self._every = every
+        self._measure = measure
         self._stop = threading.Event()
 
     @property
@@ -66,5 +82,5 @@ class MemoryWatch:
             total = 0
             for process in self._find():
                 with contextlib.suppress(psutil.Error):
-                    total += process.memory_info().rss
+                    total += self._measure(process)
             self.samples.append(total)

@@ -20,7 +20,7 @@ from fault_load import READER, growth, random_letters, write_one_record, write_r
 from fault_project import JOB, Done, Project, events
 from fault_seen import Seen
 from fault_sweeps import SWEEP, finished_cells, make_sweeps
-from fault_watch import MemoryWatch
+from fault_watch import MemoryWatch, proportional
 
 from gfmp.genome.corpus import Corpus
 from gfmp.genome.ingest import build_corpus
@@ -85,7 +85,7 @@ def corpus_path(project: Project) -> Path:
 @pytest.mark.timeout(7200)
 @pytest.mark.fault("L1")
 def test_two_gibibytes_become_a_corpus(loaded: Project, seen: Seen) -> None:
-    with MemoryWatch(loaded.processes, 1.0).watching() as watch:
+    with MemoryWatch(loaded.processes, 1.0, proportional).watching() as watch:
         done = loaded.run("submit", str(loaded.folder / "jobs" / "corpus.yaml"), seconds=7200)
     assert done.status == 0, done.output
     assert watch.peak <= MOST_MEMORY, f"{watch.peak / GIB:.2f} GiB"
@@ -136,7 +136,7 @@ def test_all_of_it_is_read_in_flat_memory(loaded: Project, seen: Seen) -> None:
 def test_a_training_on_it_stays_flat(loaded: Project, seen: Seen) -> None:
     changes = ("steps=400", "compute.workers=1", "checkpoint.every_steps=200")
     options = [word for change in changes for word in ("--set", change)]
-    with MemoryWatch(loaded.processes, 0.5).watching() as watch:
+    with MemoryWatch(loaded.processes, 0.5, proportional).watching() as watch:
         done = loaded.run("submit", str(loaded.job), *options, seconds=7200)
     assert done.status == 0, done.output
     run = loaded.known_runs()[-1]
