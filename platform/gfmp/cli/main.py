@@ -17,7 +17,7 @@ from gfmp.cli.sweeps import report, sweep
 from gfmp.cli.tasks import tasks
 from gfmp.cli.verify import verify
 from gfmp.cli.vocabularies import register_vocab, vocab
-from gfmp.errors import GfmpError
+from gfmp.errors import GfmpError, InterruptedRunError
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80})
@@ -47,10 +47,14 @@ def main() -> None:
     except GfmpError as fault:
         show_error(fault)
         status = fault.exit_status
-    except click.exceptions.Abort:
-        status = 130
-    except KeyboardInterrupt:
-        status = 130
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        stopped = InterruptedRunError(
+            "gfmp was stopped (SIGINT)",
+            why="no run was under way, so there is none to go on with",
+            fix="give the same command again",
+        )
+        show_error(stopped)
+        status = stopped.exit_status
     except click.ClickException as fault:
         fault.show()
         status = fault.exit_code
