@@ -91,10 +91,13 @@ def test_every_setting_of_a_learner_enters(learner: AnyLearner) -> None:
     assert len(found) == len(fields) + 1
 
 
-def test_a_change_of_numerics_makes_every_cell_new(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = cell_of(PROBE).fingerprint
-    monkeypatch.setattr(gfmp.plan.cells, "NUMERICS_VERSION", 2**20)
+def test_a_change_of_numerics_makes_every_cell_of_that_learner_new(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before, other = cell_of(PROBE).fingerprint, cell_of(KMER).fingerprint
+    monkeypatch.setitem(gfmp.plan.cells.NUMERICS_VERSIONS, "probe", 2**20)
     assert cell_of(PROBE).fingerprint != before
+    assert cell_of(KMER).fingerprint == other
 
 
 def test_swapped_contents_are_another_cell() -> None:

@@ -6,17 +6,16 @@ scikit-learn: the loss of the rows times C, plus half the squared weights.
 
 from __future__ import annotations
 
-import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.linear_model import Ridge
 
+from gfmp.learners.logistic import LabelledRows, Logits
 from gfmp.tasks.task import Target
 
-MOST_ITERATIONS = 300
 Matrix = NDArray[np.float64]
 
 
@@ -76,65 +75,77 @@ class LinearProblem:
     targets: NDArray[np.float32]
     others: tuple[Matrix, ...]
 
-    def fit(self, penalty: float) -> Fitted:
-        """Fit with an inverse strength C of the L2 penalty, and predict."""
+    def path(self, penalties: Sequence[float]) -> dict[float, Fitted]:
+        """Fit with every inverse strength C of the L2 penalty, and predict."""
         if self.target.classifies:
-            return self._classes(penalty)
+            return self._classes(penalties)
         column = self._label if self.target.kind == "multilabel" else self._value
-        fitted = [column(k, penalty) for k in range(self.targets.shape[1])]
-        joined = tuple(
-            np.concatenate([each.predictions[i] for each in fitted], axis=1)
-            for i in range(len(self.others))
-        )
-        return Fitted(joined, sum(each.unconverged for each in fitted))
+        columns = [column(k, penalties) for k in range(self.targets.shape[1])]
+        return {
+            penalty: _side_by_side([each[penalty] for each in columns]) for penalty in penalties
+        }
 
-    def _classes(self, penalty: float) -> Fitted:
+    def _classes(self, penalties: Sequence[float]) -> dict[float, Fitted]:
         weight = self.target.positive_weight if self.target.kind == "binary" else 1.0
         classes = self.targets[:, 0].astype(np.int64)
         rows = np.ones(len(classes), dtype=np.bool_)
-        return self._logistic(rows, classes, self.target.num_outputs, (penalty, weight))
+        return self._logistic(rows, classes, (self.target.num_outputs, weight), penalties)
 
-    def _label(self, column: int, penalty: float) -> Fitted:
+    def _label(self, column: int, penalties: Sequence[float]) -> dict[float, Fitted]:
         known = np.isfinite(self.targets[:, column])
         classes = (self.targets[known, column] > 0).astype(np.int64)
-        both = self._logistic(known, classes, 2, (penalty, self.target.positive_weight))
-        return Fitted(tuple(part[:, 1:] for part in both.predictions), both.unconverged)
+        both = self._logistic(known, classes, (2, self.target.positive_weight), penalties)
+        return {
+            penalty: Fitted(tuple(part[:, 1:] for part in each.predictions), each.unconverged)
+            for penalty, each in both.items()
+        }
 
     def _logistic(
         self,
         rows: NDArray[np.bool_],
         classes: NDArray[np.int64],
-        num_classes: int,
-        settings: tuple[float, float],
-    ) -> Fitted:
-        """Fit one logistic regression; a class that no row has gets probability 0."""
-        penalty, positive_weight = settings
-        present = np.unique(classes)
+        shape: tuple[int, float],
+        penalties: Sequence[float],
+    ) -> dict[float, Fitted]:
+        """Fit logistic regressions; a class that no row has gets probability 0."""
+        num_classes, positive_weight = shape
+        present, places = np.unique(classes, return_inverse=True)
         if len(present) < 2:
-            return Fitted(tuple(_certain(len(x), present, num_classes) for x in self.others), 0)
-        weights = {
-            c: positive_weight if num_classes == 2 and c == 1 else 1.0 for c in range(num_classes)
+            known = Fitted(tuple(_certain(len(x), present, num_classes) for x in self.others), 0)
+            return dict.fromkeys(penalties, known)
+        heavy = (classes == 1) & (num_classes == 2)
+        weights = np.where(heavy, positive_weight, 1.0)
+        path = LabelledRows(self.features[rows], places, weights).path(penalties)
+        return {
+            penalty: self._predicted(each, present, num_classes) for penalty, each in path.items()
         }
-        model = LogisticRegression(C=penalty, max_iter=MOST_ITERATIONS, class_weight=weights)
-        with warnings.catch_warnings():
-            # Counted instead; a separable problem has no finite optimum without the penalty.
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            model.fit(self.features[rows], classes)
+
+    def _predicted(self, logits: Logits, present: NDArray[np.int64], num_classes: int) -> Fitted:
         found = []
         for features in self.others:
             probabilities = np.zeros((len(features), num_classes), dtype=np.float32)
-            probabilities[:, present] = model.predict_proba(features)
+            probabilities[:, present] = logits.probabilities(features)
             found.append(probabilities)
-        return Fitted(tuple(found), int((model.n_iter_ >= MOST_ITERATIONS).any()))
+        return Fitted(tuple(found), int(not logits.converged))
 
-    def _value(self, column: int, penalty: float) -> Fitted:
+    def _value(self, column: int, penalties: Sequence[float]) -> dict[float, Fitted]:
         known = np.isfinite(self.targets[:, column])
         if not known.any():
-            return Fitted(tuple(np.zeros((len(x), 1), dtype=np.float32) for x in self.others), 0)
-        model = Ridge(alpha=1.0 / penalty, solver="cholesky")
-        model.fit(self.features[known], self.targets[known, column].astype(np.float64))
-        found = (model.predict(x)[:, None].astype(np.float32) for x in self.others)
-        return Fitted(tuple(found), 0)
+            nothing = (np.zeros((len(x), 1), dtype=np.float32) for x in self.others)
+            return dict.fromkeys(penalties, Fitted(tuple(nothing), 0))
+        values = self.targets[known, column].astype(np.float64)
+        found = {}
+        for penalty in penalties:
+            model = Ridge(alpha=1.0 / penalty, solver="cholesky").fit(self.features[known], values)
+            each = (model.predict(x)[:, None].astype(np.float32) for x in self.others)
+            found[penalty] = Fitted(tuple(each), 0)
+        return found
+
+
+def _side_by_side(columns: Sequence[Fitted]) -> Fitted:
+    parts = zip(*(each.predictions for each in columns), strict=True)
+    joined = tuple(np.concatenate(part, axis=1) for part in parts)
+    return Fitted(joined, sum(each.unconverged for each in columns))
 
 
 def _certain(num_rows: int, present: NDArray[np.int64], num_classes: int) -> NDArray[np.float32]:

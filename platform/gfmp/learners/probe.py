@@ -65,9 +65,10 @@ def probe(
     standard = Standard.of(features.train)
     others = (standard.applied(features.valid), standard.applied(features.test))
     problem = LinearProblem(task.target, standard.applied(features.train), targets, others)
-    fits = [(penalty, problem.fit(penalty)) for penalty in sorted(penalties)]
-    penalty, best = max(fits, key=lambda fitted: _key(task, fitted[1]))
-    missed = sum(fitted.unconverged for _, fitted in fits)
+    fits = problem.path(sorted(penalties))
+    penalty = max(fits, key=lambda penalty: _key(task, fits[penalty]))
+    best = fits[penalty]
+    missed = sum(fitted.unconverged for fitted in fits.values())
     return Chosen(penalty, best.predictions[0], best.predictions[1], missed)
 
 

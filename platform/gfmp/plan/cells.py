@@ -12,8 +12,9 @@ from gfmp.spec.learner import CONCAT, AnyLearner, Finetuning, Learner
 from gfmp.spec.vocabularies import joined, parts
 from gfmp.storage.hashes import fingerprint
 
-# Goes up when a change of gfmp changes the numbers of cells; finished cells then run again.
-NUMERICS_VERSION = 1
+# By kind of learner. Goes up when a change of gfmp changes the numbers of its cells; finished ones
+# then run again.
+NUMERICS_VERSIONS = {"finetune": 1, "probe": 2, "kmer": 1, "cnn": 1}
 NONE = ""
 
 
@@ -80,7 +81,7 @@ class Cell:
         """sha256 of what decides the result: contents, learner and seed; no names, no commit."""
         return fingerprint(
             {
-                "numerics": NUMERICS_VERSION,
+                "numerics": NUMERICS_VERSIONS[self.learner.kind],
                 "task": self.task.fingerprint,
                 "vocabulary": self.vocabulary.fingerprint,
                 "initial": self.initial.fingerprint,
