@@ -76,12 +76,12 @@ def test_independent_masks_are_read_off_and_ours_are_not(seen: Seen) -> None:
 @pytest.mark.fault("Q10")
 def test_every_overlapping_vocabulary_hides_its_targets(seen: Seen) -> None:
     families = FamilyRegistry.discover()
-    names = [path.stem for folder in families.recipe_folders for path in folder.glob("*.yaml")]
+    recipes = [path for folder in families.recipe_folders for path in folder.glob("*.yaml")]
+    # Read as text: recipes of other families may ask for packages that are not installed.
+    names = {path.stem for path in recipes if "family: kmer" in path.read_text()}
     checked = []
-    for name in sorted(set(names)):
+    for name in sorted(names):
         recipe = find_recipe(name, families, families.recipe_folders)
-        if recipe.family != "kmer":
-            continue
         facts = VocabularyFacts.of(families.build(recipe, []))
         if facts.overlapping:
             assert readable_fraction(Masking(), facts) == 0.0, name
