@@ -5,6 +5,7 @@ python bare_ray.py FOLDER
 
 from __future__ import annotations
 
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -33,9 +34,9 @@ def loop(config: dict[str, str]) -> None:
 def main() -> None:
     """Run or go on with the job in the folder of the command line."""
     folder = Path(sys.argv[1])
-    ray.init(
-        num_cpus=2, include_dashboard=False, configure_logging=False, _temp_dir=str(folder / "t")
-    )
+    # Paths of sockets are short, folders of tests are not.
+    place = tempfile.mkdtemp(prefix="bare-ray-")
+    ray.init(num_cpus=2, include_dashboard=False, configure_logging=False, _temp_dir=place)
     TorchTrainer(
         loop,
         train_loop_config={"told": str(folder / "told.txt")},
@@ -43,6 +44,7 @@ def main() -> None:
         run_config=RunConfig(name="bare", storage_path=str(folder / "storage")),
     ).fit()
     ray.shutdown()
+    shutil.rmtree(place)
 
 
 if __name__ == "__main__":

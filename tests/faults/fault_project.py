@@ -226,7 +226,7 @@ def fault(kind: str, once: Path | None = None, **where: float) -> dict[str, str]
     """Return the environment that makes a fault inside a worker; see fault_inject.
 
     Args:
-        kind: `nan`, `spike`, `hang`, `leak`, `exit`, `raise`, `kill`, `kill-in-share`.
+        kind: `nan`, `spike`, `ruin`, `hang`, `leak`, `exit`, `raise`, `kill`, `kill-in-share`.
         once: Written when the fault happens; while it is there the fault does not happen again.
         where: `rank`, `step` and what the kind needs.
     """

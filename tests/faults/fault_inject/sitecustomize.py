@@ -5,6 +5,7 @@ faults (several are parted by `;`):
 
     nan rank=1 step=7            the loss of that rank is NaN
     spike rank=0 step=9 factor=1000000    its gradient is that many times too large
+    ruin step=7                  every weight becomes 1e30 times as large before the step
     hang rank=1 step=7           it sleeps for ever before the step
     leak rank=1 step=7           it takes 200 MiB of memory every 0.2 s from that step on
     exit rank=1 step=7 status=9  it ends without a word
@@ -43,7 +44,7 @@ class Fault:
 
     def due(self, rank: int, step: int) -> bool:
         """Return True every time the fault shall happen."""
-        if (rank, step) != (int(self.words["rank"]), int(self.words["step"])):
+        if (rank, step) != (int(self.words.get("rank", rank)), int(self.words["step"])):
             return False
         return self.first()
 
@@ -99,6 +100,12 @@ def _stop_here(fault: Fault) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
+def _ruin(engine: Any, updates: int) -> None:
+    for name in engine.names:
+        engine.write(name, "weight", engine.read(name, "weight") * 1e30)
+    engine.settle(updates)
+
+
 def _wrap_step(module: ModuleType) -> None:
     from dataclasses import replace
 
@@ -113,6 +120,8 @@ def _wrap_step(module: ModuleType) -> None:
             if fault.kind.endswith(("-share", "-cell")) or not fault.due(rank, step):
                 continue
             _stop_here(fault)
+            if fault.kind == "ruin":
+                _ruin(self.engine, step - 1)
             loss = float("nan") if fault.kind == "nan" else 1.0
             gradient = float(fault.words.get("factor", 1e6)) if fault.kind == "spike" else 1.0
             self = replace(self, engine=WrongEngine(self.engine, loss, gradient))
