@@ -13,7 +13,9 @@ from gfmp.vocabulary.tokenizer import (
     OTHER_CODE,
     Encoded,
     Packed,
+    TokenIds,
     is_word,
+    join_letters,
     join_words,
     pack,
     speaking_ids,
@@ -21,6 +23,7 @@ from gfmp.vocabulary.tokenizer import (
 )
 from gfmp.vocabulary.vocabulary import FIRST_WORD, UNK, Vocabulary
 from tokenizer_registry._kmer_codes import window_any, window_codes, word_code
+from tokenizer_registry._kmer_windows import WindowNames, window_ids
 
 
 def single_ids(vocabulary: Vocabulary) -> NDArray[np.int32]:
@@ -48,6 +51,26 @@ class OverlappingTokenizer:
 
     def encode(self, sequences: Sequence[bytes]) -> Encoded:
         """Encode sequences; see `gfmp.vocabulary.tokenizer.Tokenizer`."""
+        if self.vocabulary.stride_bp > 1:
+            return self._encode_apart(sequences)
+        local = np.arange(self.vocabulary.size, dtype=np.min_scalar_type(self.vocabulary.size))
+        found = self.encode_ids(sequences, local)
+        cu_tokens = found.cu_tokens
+        starts = np.arange(cu_tokens[-1]) - np.repeat(cu_tokens[:-1], np.diff(cu_tokens))
+        starts = starts.astype(np.int32)
+        ends = starts + np.int32(self.vocabulary.word_bp)
+        return Encoded(found.ids.astype(np.int32), starts, ends, cu_tokens)
+
+    def encode_ids(self, sequences: Sequence[bytes], table: NDArray[np.integer]) -> TokenIds:
+        """Encode without places; see `gfmp.vocabulary.tokenizer.encode_ids`."""
+        if self.vocabulary.stride_bp > 1:
+            encoded = self._encode_apart(sequences)
+            return TokenIds(table[encoded.ids], encoded.cu_tokens)
+        letters = join_letters(sequences, self.vocabulary.shortest_bp)
+        return window_ids(letters, WindowNames(table[self._table], table[UNK]))
+
+    def _encode_apart(self, sequences: Sequence[bytes]) -> Encoded:
+        """Encode windows more than a base apart."""
         packed = pack(sequences, self.vocabulary.shortest_bp)
         lengths = np.diff(packed.offsets)
         k, stride = self.vocabulary.word_bp, self.vocabulary.stride_bp

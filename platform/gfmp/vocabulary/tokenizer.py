@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +54,19 @@ class Encoded:
         return np.repeat(np.arange(self.num_sequences), np.diff(self.cu_tokens))
 
 
+@dataclass(frozen=True)
+class TokenIds:
+    """The ids of B sequences, one after another, without the places of their tokens.
+
+    Attributes:
+        ids: Ids of the caller's table, of its type, shape (T,).
+        cu_tokens: Sequence b holds the tokens cu_tokens[b]:cu_tokens[b + 1]; int64, shape (B+1,).
+    """
+
+    ids: NDArray[np.integer]
+    cu_tokens: NDArray[np.int64]
+
+
 class Tokenizer(Protocol):
     """Encodes and decodes for one vocabulary; holds no state that a call changes."""
 
@@ -85,6 +98,34 @@ class Tokenizer(Protocol):
         ...
 
 
+@runtime_checkable
+class IdsTokenizer(Protocol):
+    """A tokenizer that also encodes without the places of tokens, for those who want ids only."""
+
+    def encode_ids(self, sequences: Sequence[bytes], table: NDArray[np.integer]) -> TokenIds:
+        """Encode sequences to the ids a table gives local ids; see `encode_ids`."""
+        ...
+
+
+def encode_ids(
+    tokenizer: Tokenizer, sequences: Sequence[bytes], table: NDArray[np.integer]
+) -> TokenIds:
+    """Encode sequences to ids of the caller: `table[tokenizer.encode(sequences).ids]`.
+
+    Args:
+        tokenizer: Where it is an `IdsTokenizer` it does so itself, several times faster.
+        sequences: Bases.
+        table: Id of each local id, shape (vocabulary.size,).
+
+    Raises:
+        DataError: a sequence is shorter than `vocabulary.shortest_bp`.
+    """
+    if isinstance(tokenizer, IdsTokenizer):
+        return tokenizer.encode_ids(sequences, table)
+    encoded = tokenizer.encode(sequences)
+    return TokenIds(table[encoded.ids], encoded.cu_tokens)
+
+
 @dataclass(frozen=True)
 class Packed:
     """B sequences laid end to end as base codes.
@@ -98,12 +139,47 @@ class Packed:
     offsets: NDArray[np.int64]
 
 
+@dataclass(frozen=True)
+class Letters:
+    """B sequences laid end to end as they were given.
+
+    Attributes:
+        letters: Bytes in either case, shape (total bases,).
+        offsets: Sequence b holds letters[offsets[b]:offsets[b + 1]]; int64, shape (B+1,).
+    """
+
+    letters: NDArray[np.uint8]
+    offsets: NDArray[np.int64]
+
+    def packed(self) -> Packed:
+        """Return the base codes of the letters, case folded."""
+        codes = self.letters.tobytes().translate(_CODES)
+        return Packed(np.frombuffer(codes, dtype=np.uint8), self.offsets)
+
+
 def pack(sequences: Sequence[bytes], shortest_bp: int) -> Packed:
     """Join sequences into one array of base codes, case folded.
 
     Raises:
         DataError: a sequence is shorter than `shortest_bp`.
     """
+    offsets = _offsets(sequences, shortest_bp)
+    # Bytearrays, for compiled functions take arrays that could be written.
+    joined = bytearray().join(sequences).translate(_CODES)
+    return Packed(np.frombuffer(joined, dtype=np.uint8), offsets)
+
+
+def join_letters(sequences: Sequence[bytes], shortest_bp: int) -> Letters:
+    """Join sequences into one array of letters.
+
+    Raises:
+        DataError: a sequence is shorter than `shortest_bp`.
+    """
+    offsets = _offsets(sequences, shortest_bp)
+    return Letters(np.frombuffer(bytearray().join(sequences), dtype=np.uint8), offsets)
+
+
+def _offsets(sequences: Sequence[bytes], shortest_bp: int) -> NDArray[np.int64]:
     lengths = np.fromiter(map(len, sequences), dtype=np.int64, count=len(sequences))
     if lengths.size and lengths.min() < shortest_bp:
         i = int(lengths.argmin())
@@ -113,9 +189,7 @@ def pack(sequences: Sequence[bytes], shortest_bp: int) -> Packed:
             why=f"this vocabulary encodes sequences of at least {shortest_bp} bases",
             fix="drop such sequences, or choose a vocabulary of shorter words",
         )
-    offsets = np.concatenate(([0], np.cumsum(lengths)))
-    joined = b"".join(sequences).translate(_CODES)
-    return Packed(np.frombuffer(joined, dtype=np.uint8), offsets)
+    return np.concatenate(([0], np.cumsum(lengths)))
 
 
 def upper_dna(sequence: bytes) -> str:
