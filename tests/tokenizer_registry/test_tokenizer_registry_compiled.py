@@ -38,7 +38,6 @@ PINNED = {
     "bpe512": ("6e973e80fd04b0b1", "9ce0945d08091012"),
     "bpe4096": ("d82c9468ec10d4d2", "0fc86f1a1957b3be"),
     "wordpiece300": ("8d7542fbbef43239", "0586872640a5c358"),
-    "unigram200": ("2ceaea8a5c09df0b", "e89cdf426758d121"),
 }
 
 

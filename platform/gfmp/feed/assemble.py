@@ -1,4 +1,4 @@
-"""Content and masks to token batches: layout, flat positions, digests, micro-batches."""
+"""TokenRows and masks to token batches: layout, flat positions, digests, micro-batches."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gfmp.feed.batch import RowTokens, TokenBatch, row_digest
-from gfmp.feed.content import Content, RowEncoder, packed_positions
+from gfmp.feed.content import RowEncoder, TokenRows, packed_positions
+from gfmp.feed.kernels import KERNELS
 from gfmp.feed.masker import Masked
 from gfmp.feed.windows import SPECIALS_PER_ROW
 
@@ -50,38 +51,59 @@ class Assembled:
         )
 
 
-def assemble(step: int, content: Content, masked: Masked, encoder: RowEncoder) -> Assembled:
+def assemble(step: int, content: TokenRows, masked: Masked, encoder: RowEncoder) -> Assembled:
     """Pack every row of `content` after masking, with its digest."""
-    num_rows = len(content.samples)
-    target_rows = np.searchsorted(content.offsets, masked.targets, side="right") - 1
-    target_ends = np.searchsorted(masked.targets, content.offsets[1:])
-    cu_seqlens = content.offsets + SPECIALS_PER_ROW * np.arange(num_rows + 1)
+    cu_seqlens = content.offsets + SPECIALS_PER_ROW * np.arange(len(content.offsets))
     assert cu_seqlens[-1] < 2**31, "the rows of one rank and step fit 32-bit positions"
+    ids, positions = packed_rows(content, masked, encoder)
     whole = TokenBatch(
         step=step,
         micro=0,
-        ids=encoder.packed(content, masked.ids),
+        ids=ids,
         cu_seqlens=cu_seqlens.astype(np.int32),
         vocabulary=content.vocabulary,
-        positions=packed_positions(masked.targets, target_rows).astype(np.int32),
+        positions=positions,
         labels=masked.labels,
         samples=content.samples,
-        digests=_digests(content, masked, target_ends),
+        digests=_digests(content, masked),
     )
-    return Assembled(whole, target_ends)
+    return Assembled(whole, masked.target_ends)
 
 
-def _digests(
-    content: Content, masked: Masked, target_ends: NDArray[np.int64]
-) -> NDArray[np.uint64]:
+def packed_rows(
+    content: TokenRows, masked: Masked, encoder: RowEncoder
+) -> tuple[NDArray[np.integer], NDArray[np.int32]]:
+    """Return ids laid out as [CLS] [PROMPT] tokens [SEP] per row, and scored positions in them."""
+    kernels = KERNELS.after(len(masked.ids)) if masked.ids.dtype == np.uint16 else None
+    if kernels is None:
+        rows = np.repeat(np.arange(len(masked.target_ends)), _counts(masked))
+        positions = packed_positions(masked.targets, rows).astype(np.int32)
+        return encoder.packed(content, masked.ids), positions
+    size = len(masked.ids) + SPECIALS_PER_ROW * len(content.samples)
+    ids, positions = np.empty(size, np.uint16), np.empty(len(masked.targets), np.int32)
+    kernels.pack_rows(
+        content.offsets,
+        encoder.prompts(content.vocabulary),
+        masked.ids,
+        (masked.targets, masked.target_ends),
+        (ids, positions),
+    )
+    return ids, positions
+
+
+def _counts(masked: Masked) -> NDArray[np.int64]:
+    """Return the targets of each row, shape (B,)."""
+    return np.diff(masked.target_ends, prepend=0)
+
+
+def _digests(content: TokenRows, masked: Masked) -> NDArray[np.uint64]:
     true_ids, seen_ids = content.ids.tobytes(), masked.ids.tobytes()
     labels = masked.labels.tobytes()
-    num_targets = np.diff(target_ends, prepend=0)
-    origins = np.repeat(content.offsets[:-1], num_targets)
+    origins = np.repeat(content.offsets[:-1], _counts(masked))
     targets = (masked.targets - origins).astype(content.ids.dtype).tobytes()
     item = content.ids.dtype.itemsize
     token_borders = (content.offsets * item).tolist()
-    target_borders = [0, *(target_ends * item).tolist()]
+    target_borders = [0, *(masked.target_ends * item).tolist()]
     digests = np.empty(len(content.samples), dtype=np.uint64)
     names = zip(content.samples.tolist(), content.vocabulary.tolist(), strict=True)
     for row, (sample, vocabulary) in enumerate(names):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,28 +10,24 @@ from numpy.typing import NDArray
 
 from gfmp.feed.windows import SPECIALS_PER_ROW
 from gfmp.vocabulary.ensemble import Ensemble
-from gfmp.vocabulary.tokenizer import Encoded, Tokenizer
+from gfmp.vocabulary.tokenizer import TokenIds, Tokenizer, encode_ids
 from gfmp.vocabulary.vocabulary import CLS, SEP
 
 _UINT16_ROWS = 2**16
 
 
 @dataclass(frozen=True)
-class Content:
+class TokenRows:
     """The tokens of B rows, one row after another, without special tokens; C tokens.
 
     Attributes:
         ids: Ensemble ids before masking, uint16 where the ensemble fits, shape (C,).
-        starts: First base of each token in its window, shape (C,).
-        ends: One past its last base (half-open), shape (C,).
         offsets: Row b holds the tokens offsets[b]:offsets[b + 1], shape (B+1,).
         vocabulary: Index of each row's vocabulary in the ensemble, shape (B,).
         samples: Index that names each row in its stream, shape (B,).
     """
 
     ids: NDArray[np.integer]
-    starts: NDArray[np.int32]
-    ends: NDArray[np.int32]
     offsets: NDArray[np.int64]
     vocabulary: NDArray[np.int16]
     samples: NDArray[np.int64]
@@ -45,6 +41,19 @@ class Content:
     def rows(self) -> NDArray[np.int64]:
         """Row of each token, shape (C,)."""
         return np.repeat(np.arange(len(self.samples)), self.lengths)
+
+
+@dataclass(frozen=True)
+class Content(TokenRows):
+    """Tokens with the bases each stands for.
+
+    Attributes:
+        starts: First base of each token in its window, shape (C,).
+        ends: One past its last base (half-open), shape (C,).
+    """
+
+    starts: NDArray[np.int32]
+    ends: NDArray[np.int32]
 
 
 def ranges(starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -87,22 +96,38 @@ class RowEncoder:
 
         A sequence too short for its vocabulary has no tokens.
         """
-        parts = [self._part(v, vocabulary, sequences) for v in np.unique(vocabulary).tolist()]
-        lengths = np.zeros(len(sequences), dtype=np.int64)
-        for part in parts:
-            lengths[part.rows] = part.lengths
-        offsets = np.concatenate(([0], np.cumsum(lengths)))
-        ids = np.empty(offsets[-1], dtype=self.dtype)
-        starts, ends = np.empty(offsets[-1], np.int32), np.empty(offsets[-1], np.int32)
-        for part in parts:
-            source = ranges(part.encoded.cu_tokens[:-1], part.lengths)
-            target = ranges(offsets[part.rows], part.lengths)
-            ids[target] = self._tables[part.vocabulary][part.encoded.ids[source]]
-            starts[target] = part.encoded.starts[source]
-            ends[target] = part.encoded.ends[source]
-        return Content(ids, starts, ends, offsets, vocabulary, samples)
+        parts, found = [], []
+        for v, rows in self._rows_by_vocabulary(vocabulary, sequences):
+            encoded = self._tokenizers[v].encode([sequences[row] for row in rows])
+            parts.append(_Part(rows, TokenIds(self._tables[v][encoded.ids], encoded.cu_tokens)))
+            found.append(encoded)
+        joined = self._joined(parts, vocabulary, samples)
+        size = len(joined.ids)
+        starts, ends = np.empty(size, np.int32), np.empty(size, np.int32)
+        for part, encoded in zip(parts, found, strict=True):
+            source = ranges(encoded.cu_tokens[:-1], joined.lengths[part.rows])
+            target = ranges(joined.offsets[part.rows], joined.lengths[part.rows])
+            starts[target] = encoded.starts[source]
+            ends[target] = encoded.ends[source]
+        return Content(joined.ids, joined.offsets, vocabulary, samples, starts, ends)
 
-    def packed(self, content: Content, ids: NDArray[np.integer]) -> NDArray[np.integer]:
+    def encode_ids(
+        self,
+        sequences: Sequence[bytes],
+        vocabulary: NDArray[np.int16],
+        samples: NDArray[np.int64],
+    ) -> TokenRows:
+        """Encode as `encode` does, without the bases of tokens: all that training needs."""
+        parts = [
+            _Part(
+                rows,
+                encode_ids(self._tokenizers[v], [sequences[row] for row in rows], self._tables[v]),
+            )
+            for v, rows in self._rows_by_vocabulary(vocabulary, sequences)
+        ]
+        return self._joined(parts, vocabulary, samples)
+
+    def packed(self, content: TokenRows, ids: NDArray[np.integer]) -> NDArray[np.integer]:
         """Return `ids` (C,) laid out as [CLS] [PROMPT] tokens [SEP] per row, shape (C + 3B,)."""
         num_rows = len(content.samples)
         packed = np.empty(len(ids) + SPECIALS_PER_ROW * num_rows, dtype=self.dtype)
@@ -113,27 +138,44 @@ class RowEncoder:
         packed[packed_positions(np.arange(len(ids)), content.rows)] = ids
         return packed
 
-    def _part(self, v: int, vocabulary: NDArray[np.int16], sequences: Sequence[bytes]) -> _Part:
-        tokenizer = self._tokenizers[v]
-        shortest = tokenizer.vocabulary.shortest_bp
-        rows = [
-            row
-            for row in np.flatnonzero(vocabulary == v).tolist()
-            if len(sequences[row]) >= shortest
-        ]
-        encoded = tokenizer.encode([sequences[row] for row in rows])
-        lengths = np.minimum(np.diff(encoded.cu_tokens), self._most)
-        return _Part(v, np.array(rows, dtype=np.int64), encoded, lengths)
+    def prompts(self, vocabulary: NDArray[np.int16]) -> NDArray[np.integer]:
+        """Return the prompt of rows of the given vocabularies, shape (B,)."""
+        return self._prompts[vocabulary]
+
+    def _rows_by_vocabulary(
+        self, vocabulary: NDArray[np.int16], sequences: Sequence[bytes]
+    ) -> Iterator[tuple[int, list[int]]]:
+        """Yield each vocabulary that is there with its rows, but those too short for it."""
+        for v in np.unique(vocabulary).tolist():
+            shortest = self._tokenizers[v].vocabulary.shortest_bp
+            rows = np.flatnonzero(vocabulary == v).tolist()
+            yield v, [row for row in rows if len(sequences[row]) >= shortest]
+
+    def _joined(
+        self,
+        parts: Sequence[_Part],
+        vocabulary: NDArray[np.int16],
+        samples: NDArray[np.int64],
+    ) -> TokenRows:
+        lengths = np.zeros(len(samples), dtype=np.int64)
+        for part in parts:
+            lengths[part.rows] = np.minimum(np.diff(part.found.cu_tokens), self._most)
+        offsets = np.concatenate(([0], np.cumsum(lengths)))
+        ids = np.empty(offsets[-1], dtype=self.dtype)
+        begins, sizes = offsets.tolist(), lengths.tolist()
+        for part in parts:
+            source = part.found.ids
+            for row, start in zip(part.rows, part.found.cu_tokens.tolist(), strict=False):
+                ids[begins[row] : begins[row + 1]] = source[start : start + sizes[row]]
+        return TokenRows(ids, offsets, vocabulary, samples)
 
 
 @dataclass(frozen=True)
 class _Part:
-    """The rows of one vocabulary, their tokens and how many of each are kept."""
+    """The rows of one vocabulary and their tokens, those beyond the longest row too."""
 
-    vocabulary: int
-    rows: NDArray[np.int64]
-    encoded: Encoded
-    lengths: NDArray[np.int64]
+    rows: list[int]
+    found: TokenIds
 
 
 def packed_positions(positions: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -44,7 +44,7 @@ def contiguous_words(seed: int, purpose: Purpose, first: int, shape: tuple[int, 
     num_samples, words_per_sample = shape
     assert words_per_sample % _WORDS_PER_BLOCK == 0, "a sample owns whole Philox blocks"
     block = first * (words_per_sample // _WORDS_PER_BLOCK)
-    generator = np.random.Philox(key=_key(seed, purpose), counter=block)
+    generator = np.random.Philox(key=key(seed, purpose), counter=block)
     return generator.random_raw(num_samples * words_per_sample).reshape(shape)
 
 
@@ -55,7 +55,7 @@ def sample_words(seed: int, purpose: Purpose, index: tuple[int, int], num_words:
     and the lowest one leaves room for 2**64 blocks.
     """
     counter = np.array([0, index[0], index[1], 0], dtype=np.uint64)
-    return np.random.Philox(key=_key(seed, purpose), counter=counter).random_raw(num_words)
+    return np.random.Philox(key=key(seed, purpose), counter=counter).random_raw(num_words)
 
 
 def ragged_words(
@@ -66,7 +66,7 @@ def ragged_words(
     Sample i has the same words whatever stands beside it: word w of `sample_words` at index
     (i, 0).
     """
-    generator = np.random.Philox(key=_key(seed, purpose))
+    generator = np.random.Philox(key=key(seed, purpose))
     state = generator.state
     counter, exhausted = state["state"]["counter"], state["buffer_pos"]
     pieces: list[Words] = []
@@ -94,6 +94,7 @@ def permutation(words: Words) -> NDArray[np.int64]:
     return np.argsort(words, kind="stable")
 
 
-def _key(seed: int, purpose: Purpose) -> NDArray[np.uint64]:
+def key(seed: int, purpose: Purpose) -> NDArray[np.uint64]:
+    """Return the key of a stream, shape (2,)."""
     assert 0 <= seed < _MAX_SEED, "the spec admits seeds below 2**63"
     return np.array([seed, int(purpose)], dtype=np.uint64)

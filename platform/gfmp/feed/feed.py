@@ -114,6 +114,6 @@ class Feed:
         windows = self.windows(step * num_rows, num_rows)
         rows, micros = deal_rank(windows.expected_tokens, rank, world, accumulation)
         own = windows.take(rows)
-        content = self._encoder.encode(self._cutter.cut(own), own.vocabulary, own.samples)
+        content = self._encoder.encode_ids(self._cutter.cut(own), own.vocabulary, own.samples)
         assembled = assemble(step, content, self._masker.mask(content), self._encoder)
         return tuple(assembled.split(micros, accumulation))

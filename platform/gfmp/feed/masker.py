@@ -8,7 +8,8 @@ shows all bases of a masked one (`vocabulary.masking` holds the proof by copying
 A row of L tokens owns 1 + 2 L words, in this order: one that rounds the number of spans; one per
 token whose upper half places spans and whose lower half decides what becomes of the span that
 starts there; one per token that picks its random replacement. So a decision never depends on
-other rows or on earlier decisions.
+other rows or on earlier decisions. Compiled functions (`kernels`) take the same words one row at a
+time; masks are the same to the bit.
 """
 
 from __future__ import annotations
@@ -18,10 +19,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gfmp.feed.content import Content, ranges
-from gfmp.feed.draws import Purpose, Words, below, ragged_words, uniform
+from gfmp.feed.content import TokenRows, ranges
+from gfmp.feed.draws import Purpose, Words, below, key, ragged_words, uniform
+from gfmp.feed.kernels import KERNELS
 from gfmp.feed.spans import RowSpans
 from gfmp.spec.pretrain import Masking
+from gfmp.storage.compiled import Compiled
 from gfmp.vocabulary.ensemble import Ensemble
 from gfmp.vocabulary.vocabulary import MASK, UNK
 
@@ -41,11 +44,13 @@ class Masked:
         ids: Ensemble ids as the model sees them, shape (C,).
         targets: Content positions that are scored, ascending, shape (M,).
         labels: True ensemble ids there, shape (M,).
+        target_ends: Targets up to the end of each row, shape (B,).
     """
 
     ids: NDArray[np.integer]
     targets: NDArray[np.int64]
     labels: NDArray[np.integer]
+    target_ends: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -89,9 +94,33 @@ class Masker:
         shown = np.array([v.words_per_base for v in ensemble.vocabularies])
         self._centre_probability = masking.fraction / shown
         self._words, self._word_counts = _replacements(masking, ensemble)
+        self._small_words = self._words.astype(np.min_scalar_type(ensemble.size - 1))
 
-    def mask(self, content: Content) -> Masked:
+    def mask(self, content: TokenRows) -> Masked:
         """Hide spans of each row; [UNK] tokens stay as they are and are never scored."""
+        small = content.ids.dtype == self._small_words.dtype
+        kernels = KERNELS.after(len(content.ids)) if small else None
+        return self._by_numpy(content) if kernels is None else self._compiled(kernels, content)
+
+    def _compiled(self, kernels: Compiled, content: TokenRows) -> Masked:
+        lengths, vocabulary = content.lengths, content.vocabulary
+        spans = self._spans.tokens(content)
+        rows = np.stack((content.offsets[:-1], lengths, content.samples, spans, vocabulary), axis=1)
+        whole_spans = self._masking.law == "spans"
+        chances = np.full(len(rows), self._masking.fraction)
+        if not whole_spans:
+            chances = self._centre_probability[vocabulary]
+        bounds = np.stack((np.cumsum(self._word_counts) - self._word_counts, self._word_counts))
+        shares = np.array([self._masking.mask_fraction, self._masking.random_fraction])
+        law = (key(self._seed, self._purpose), shares, self._small_words, bounds.T.copy())
+        ids = content.ids.copy()
+        targets = np.empty(len(ids), dtype=np.int64)
+        labels, ends = np.empty_like(ids), np.zeros(len(rows), dtype=np.int64)
+        kernels.mask_rows(rows, chances, whole_spans, law, (ids, targets, labels, ends))
+        num_targets = int(ends[-1]) if len(ends) else 0
+        return Masked(ids, targets[:num_targets], labels[:num_targets], ends)
+
+    def _by_numpy(self, content: TokenRows) -> Masked:
         draws = RowDraws.of(content, self._seed, self._purpose)
         span_tokens = self._spans.tokens(content)
         if self._masking.law == "spans":
@@ -113,7 +142,8 @@ class Masker:
             draws.at(_REPLACEMENT, targets[replaced], rows[replaced]),
             content.vocabulary[rows[replaced]],
         )
-        return Masked(ids, targets, content.ids[targets])
+        ends = np.searchsorted(targets, content.offsets[1:])
+        return Masked(ids, targets, content.ids[targets], ends)
 
     def _replacement(self, words: Words, vocabulary: NDArray[np.int16]) -> NDArray[np.int64]:
         first = (np.cumsum(self._word_counts) - self._word_counts)[vocabulary]
@@ -137,7 +167,7 @@ class RowDraws:
     offsets: NDArray[np.int64]
 
     @classmethod
-    def of(cls, content: Content, seed: int, purpose: Purpose) -> RowDraws:
+    def of(cls, content: TokenRows, seed: int, purpose: Purpose) -> RowDraws:
         """Draw the words of every row; a row's words depend on its sample index alone."""
         num_words = 1 + _LANES * content.lengths
         words = ragged_words(seed, purpose, content.samples, num_words)

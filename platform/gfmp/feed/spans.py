@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from gfmp.feed.content import Content
+from gfmp.feed.content import TokenRows
 from gfmp.feed.draws import Purpose, below, ragged_words
 from gfmp.plan.values import FeedSettings, SpanLaw
 from gfmp.vocabulary.vocabulary import Vocabulary
@@ -49,7 +49,7 @@ class RowSpans:
         assert len(settings.spans) == len(vocabularies), "one law of spans per vocabulary"
         return cls(settings.spans, settings.global_batch_sequences, settings.seed)
 
-    def tokens(self, content: Content) -> NDArray[np.int64]:
+    def tokens(self, content: TokenRows) -> NDArray[np.int64]:
         """Return the tokens of a span in each row, shape (B,)."""
         vocabulary = content.vocabulary
         drawn = np.zeros(len(vocabulary), dtype=np.int64)

@@ -21,6 +21,9 @@ import types
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import SupportsInt
+
+import numpy as np
 
 from gfmp.errors import GfmpError
 from gfmp.storage.atomic import read_json, write_json
@@ -77,12 +80,12 @@ class Kernels:
             return _loaded(module, self._signatures)
 
 
-def high_product(left: int, right: int) -> int:
+def high_product(left: SupportsInt, right: SupportsInt) -> np.uint64:
     """Return the upper 64 bits of the product of two unsigned 64-bit numbers.
 
     Compiled functions get the processor's own instruction in its place.
     """
-    return (int(left) * int(right)) >> 64
+    return np.uint64((int(left) * int(right)) >> 64)
 
 
 def cache_root() -> Path | None:
