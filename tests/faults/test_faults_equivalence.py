@@ -79,7 +79,8 @@ def test_other_blocks_of_the_feed(prepared: Prepared, fresh: Project, seen: Seen
     hook.mkdir()
     (hook / "sitecustomize.py").write_text(OTHER_BLOCKS)
     path = os.pathsep.join(filter(None, (str(hook), os.environ.get("PYTHONPATH"))))
-    done = fresh.run("submit", str(fresh.job), env={"PYTHONPATH": path})
+    tasks = ("--set", "compute.feed=tasks")
+    done = fresh.run("submit", str(fresh.job), *tasks, env={"PYTHONPATH": path})
     seen.exit(done.status)
     assert done.status == 0, done.output
     run = fresh.known_runs()[-1]

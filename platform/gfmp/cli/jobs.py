@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from gfmp.ledger.run import Run
     from gfmp.plan.facts import Machine
     from gfmp.plan.values import Plan, Where
+    from gfmp.spec.corpus import CorpusJobSpec
+    from gfmp.spec.pretrain import PretrainSpec
+    from gfmp.storage.documents import Document
 
 
 @click.command()
@@ -57,6 +60,9 @@ def plan(job: Path, assignments: tuple[str, ...], as_json: bool, workspace: Work
 @click.argument("job", type=JOB, required=False)
 @click.option("--resume", metavar="RUN", help="Continue this run at the exact next sample.")
 @click.option("--new", is_flag=True, help="Begin another run beside an unfinished one of JOB.")
+@click.option(
+    "--profile-startup", is_flag=True, help="Show where the time up to the first step went."
+)
 @set_option
 @workspace_option
 @supervised
@@ -64,6 +70,7 @@ def submit(
     job: Path | None,
     resume: str | None,
     new: bool,
+    profile_startup: bool,
     assignments: tuple[str, ...],
     workspace: Workspace,
 ) -> None:
@@ -80,51 +87,83 @@ def submit(
             why="a resumed run takes its job from its own record",
             fix="gfmp submit jobs/pretrain.yaml   or   gfmp submit --resume RUN",
         )
+    how = _How(assignments, workspace, new, profile_startup)
     if resume is not None:
-        _resume(resume, assignments, workspace)
+        _resume(resume, how)
     else:
         assert job is not None, "checked above"
-        _start(job, new, assignments, workspace)
+        _start(job, how)
 
 
-def _start(job: Path, new: bool, assignments: tuple[str, ...], workspace: Workspace) -> None:
+@dataclass(frozen=True)
+class _How:
+    """What a person added to a submission.
+
+    Attributes:
+        assignments: Changes of the job.
+        workspace: Where everything goes.
+        new: Begin another run beside an unfinished one.
+        profile_startup: Show where the time up to the first step went.
+    """
+
+    assignments: tuple[str, ...]
+    workspace: Workspace
+    new: bool
+    profile_startup: bool
+
+
+def _start(job: Path, how: _How) -> None:
     from gfmp.cli.loading import JOBS, load_job
-    from gfmp.cli.progress import shown
-    from gfmp.ledger.store import RunStore
-    from gfmp.plan.resolve import resolve
-    from gfmp.plan.survey import find_corpus, survey
     from gfmp.spec.corpus import CorpusJobSpec
     from gfmp.spec.pretrain import PretrainSpec
     from gfmp.spec.sweep import FinetuneSpec
-    from gfmp.training.parent import find_parent
 
-    spec, document = load_job(job, assignments, JOBS)
+    spec, document = load_job(job, how.assignments, JOBS)
     if isinstance(spec, CorpusJobSpec):
-        target = find_corpus(spec.corpus, document.path, workspace)
-        with shown(workspace) as console:
-            from gfmp.cluster.build import Builder
-
-            corpus = Builder(workspace, console.say).corpus(target)
-            console.say(f"corpus {target.settings.name} is in {corpus.path}")
-        return
-    if isinstance(spec, FinetuneSpec):
+        _build_corpus(spec, document, how.workspace)
+    elif isinstance(spec, FinetuneSpec):
         from gfmp.cli.sweeps import start_sweep
 
-        start_sweep(spec, document, workspace)
-        return
-    assert isinstance(spec, PretrainSpec), "the other kinds of jobs are handled above"
+        start_sweep(spec, document, how.workspace)
+    else:
+        assert isinstance(spec, PretrainSpec), "the other kinds of jobs are handled above"
+        _pretrain(spec, document, how)
+
+
+def _build_corpus(spec: CorpusJobSpec, document: Document, workspace: Workspace) -> None:
+    from gfmp.cli.progress import shown
+    from gfmp.plan.survey import find_corpus
+
+    target = find_corpus(spec.corpus, document.path, workspace)
+    with shown(workspace) as console:
+        from gfmp.cluster.build import Builder
+
+        corpus = Builder(workspace, console.say).corpus(target)
+        console.say(f"corpus {target.settings.name} is in {corpus.path}")
+
+
+def _pretrain(spec: PretrainSpec, document: Document, how: _How) -> None:
+    from gfmp.cli.progress import shown
+    from gfmp.cluster.startup import StartClock
+    from gfmp.ledger.store import RunStore
+    from gfmp.plan.resolve import resolve
+    from gfmp.plan.survey import survey
+    from gfmp.training.parent import find_parent
+
+    clock, workspace = StartClock.of_process(), how.workspace
     # Whatever is wrong with the job shows here, before Ray is even imported.
     parent = find_parent(spec, workspace)
     known = survey(spec, document.path, workspace, parent).known
     planned = resolve(spec, known, document.where)
     _check(planned, known.machine, workspace)
-    if not new:
+    if not how.new:
         RunStore(workspace).refuse_second(spec.name, planned.what.fingerprint)
-    with shown(workspace, planned.what.steps) as console:
+    clock.ended("parent and driver start, and the driver plans the job")
+    with shown(workspace, planned.what.steps, how.profile_startup) as console:
         from gfmp.cluster.submit import Submission, start
 
         command = ("gfmp", *sys.argv[1:])
-        submission = Submission(spec, document, planned, workspace, command, parent, new)
+        submission = Submission(spec, document, planned, workspace, command, parent, how.new, clock)
         run = start(submission, console)
         console.finished(run)
 
@@ -144,18 +183,19 @@ def _check(plan: Plan, machine: Machine, workspace: Workspace) -> None:
     preflight(tracking_uri(workspace))
 
 
-def _resume(wanted: str, assignments: tuple[str, ...], workspace: Workspace) -> None:
+def _resume(wanted: str, how: _How) -> None:
     from gfmp.cli.progress import shown
     from gfmp.ledger.store import RunStore
 
+    workspace = how.workspace
     run = RunStore(workspace).get(wanted)
     if run.header.kind != "pretrain":
         from gfmp.cli.sweeps import resume_sweep
 
-        resume_sweep(run, assignments, workspace)
+        resume_sweep(run, how.assignments, workspace)
         return
-    where = _placed(run, assignments, workspace)
-    with shown(workspace, run.plan().what.steps) as console:
+    where = _placed(run, how.assignments, workspace)
+    with shown(workspace, run.plan().what.steps, how.profile_startup) as console:
         from gfmp.cluster.submit import resume as resume_run
 
         console.finished(resume_run(run, where, workspace, console))

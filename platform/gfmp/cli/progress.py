@@ -12,6 +12,7 @@ from rich.console import Console as RichConsole
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from gfmp.cli.render.runs import event_line, show_outcome, step_line
+from gfmp.cli.render.startup import startup_lines
 from gfmp.cluster.noise import redirected
 from gfmp.cluster.supervise import LOG_VARIABLE
 from gfmp.ledger.events import Event
@@ -26,11 +27,15 @@ _PLAIN_SECONDS = 10.0
 class LiveConsole:
     """Draws a progress bar on a terminal and plain lines elsewhere."""
 
-    def __init__(self, stream: TextIO, total_steps: int, log_path: str) -> None:
+    def __init__(
+        self, stream: TextIO, total_steps: int, log_path: str, profile_startup: bool = False
+    ) -> None:
         self._rich = RichConsole(file=stream, highlight=False)
         self._began = time.monotonic()
         self._total = total_steps
         self._last_line = 0.0
+        # What the start has told so far, while somebody wants to see it.
+        self._start: list[Event] | None = [] if profile_startup else None
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=None),
@@ -49,6 +54,8 @@ class LiveConsole:
 
     def event(self, event: Event) -> None:
         """Show an event of the run in the form that suits its kind."""
+        if self._start is not None:
+            self._profile([*self._start, event])
         if event.kind == "step":
             self._step(event)
         else:
@@ -69,6 +76,12 @@ class LiveConsole:
             self._last_line = now
             self.say(f"step {event.step}/{self._total}  {text}")
 
+    def _profile(self, events: list[Event]) -> None:
+        lines = list(startup_lines(events))
+        self._start = None if lines else events
+        for line in lines:
+            self.say(line)
+
     def finished(self, run: Run) -> None:
         """Show the held-out report and what to do next."""
         self.close()
@@ -81,10 +94,12 @@ class LiveConsole:
 
 
 @contextlib.contextmanager
-def shown(workspace: Workspace, total_steps: int = 0) -> Iterator[LiveConsole]:
+def shown(
+    workspace: Workspace, total_steps: int = 0, profile_startup: bool = False
+) -> Iterator[LiveConsole]:
     """Redirect the libraries' output to a log of the workspace and yield the console."""
     with logged(workspace) as (stream, log_path):
-        console = LiveConsole(stream, total_steps, log_path)
+        console = LiveConsole(stream, total_steps, log_path, profile_startup)
         try:
             yield console
         finally:

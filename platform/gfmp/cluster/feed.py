@@ -1,10 +1,11 @@
-"""Ray Data carries each rank's micro-batches to it; what they hold is decided by the feed.
+"""Who makes each rank's micro-batches; what they hold is decided by the feed.
 
-Each training worker runs small pipelines of its own: descriptors of consecutive steps go in,
-encoded micro-batches come out in order. The feed is a pure function of the step, so a restart
-only has to say from which step on, and a lost task can be run again anywhere.
+The feed is a pure function of the step, so a restart only has to say from which step on, and it
+does not matter who makes a batch: a thread of the worker, or Ray Data tasks. With tasks, each
+worker runs small pipelines of its own: descriptors of consecutive steps go in, encoded
+micro-batches come out in order, and a lost task can be run again anywhere.
 
-Steps are made in bursts, one burst ahead of the training but never beyond a dealing: where the
+Tasks make steps in bursts, one burst ahead of the training but never beyond a dealing: where the
 weights follow an evaluation, the steps after it wait for it. A single pipeline over all steps would
 wait with full buffers most of the time, and Ray Data's scheduler spins while it waits, inside the
 training process (ray 2.60, `process_completed_tasks`).
@@ -26,12 +27,16 @@ from gfmp.cluster.pipeline import rows_in_order
 from gfmp.feed.batch import TokenBatch
 from gfmp.feed.dealing import Dealing
 from gfmp.feed.feed import Feed
+from gfmp.plan.values import FeedMaker
+from gfmp.training.job import StepSource
 
 # The first burst is short, so that training starts soon; the others cost little beside the
 # steps they feed.
 FIRST_BURST_STEPS = 8
 BURST_STEPS = 64
 TASKS_PER_BURST = 4
+# A thread of the worker makes a step in milliseconds; row groups that it must read take longer.
+STEPS_AHEAD = 4
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,49 @@ class Share:
     rank: int
     world: int
     accumulation: int
+
+
+def step_source(maker: FeedMaker, run_folder: Path, share: Share) -> StepSource:
+    """Return a rank's source of batches, made by whom the plan says."""
+    if maker == "tasks":
+        return RayStepSource(run_folder, share)
+    return OwnStepSource(run_folder, share)
+
+
+@dataclass(frozen=True)
+class OwnStepSource:
+    """This rank's micro-batches of each step, made a few steps ahead by a thread of its own.
+
+    The thread opens what it reads for itself, so it shares no tokenizer with an evaluation.
+
+    Attributes:
+        run_folder: Folder of the run, seen by every node.
+        share: This rank's part.
+    """
+
+    run_folder: Path
+    share: Share
+
+    def __call__(self, dealing: Dealing) -> Generator[tuple[TokenBatch, ...], None, None]:
+        """Yield the micro-batches of each step of a dealing; none beyond it is made ahead."""
+        make = partial(_own_step, self.run_folder, self.share, dealing.weights)
+        pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="feed")
+        ahead: deque[Future[tuple[TokenBatch, ...]]] = deque()
+        try:
+            for step in range(dealing.first_step, dealing.end_step):
+                ahead.append(pool.submit(make, step))
+                if len(ahead) > STEPS_AHEAD:
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _own_step(
+    folder: Path, share: Share, weights: tuple[float, ...], step: int
+) -> tuple[TokenBatch, ...]:
+    return _feed(folder).under(weights).step(step, share.rank, share.world, share.accumulation)
 
 
 @dataclass(frozen=True)
@@ -106,5 +154,5 @@ def _encode_steps(
 
 @lru_cache(maxsize=1)
 def _feed(folder: Path) -> Feed:
-    """Open the feed once per task process; tasks of one run follow each other in it."""
+    """Open the feed once per process; only one thread or task of a process makes steps."""
     return RunInputs.open(folder).feed()

@@ -2,10 +2,14 @@
 
 torch's TCPStore binds to every interface. It takes a socket that is already bound, so rank 0
 binds one to the address of its node: loopback in a session of one machine.
+
+Only ranks import torch. Ray's own settings of a process group import it in the driver and in the
+controller as well, where it is a second and a half of CPU for nothing.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 from collections.abc import Callable
@@ -13,10 +17,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Protocol
 
-from ray.train.torch import TorchConfig
-from ray.train.torch.config import _set_torch_distributed_env_vars, _TorchBackend
+from ray.train.backend import Backend, BackendConfig
 
 _BACKLOG = 1024
+_LEAVE_SECONDS = 30.0
 
 
 class WorkerGroup(Protocol):
@@ -28,6 +32,10 @@ class WorkerGroup(Protocol):
 
     def execute(self, call: Callable[..., object]) -> list[object]:
         """Call on every worker; return what each returned, by rank."""
+        ...
+
+    def execute_async(self, call: Callable[..., object]) -> list[object]:
+        """Begin a call on every worker; return what `ray.get` waits for."""
         ...
 
     def execute_single(self, rank: int, call: Callable[..., object]) -> object:
@@ -60,45 +68,61 @@ class Meeting:
     timeout_s: int
 
 
-@dataclass
-class ClosedTorchConfig(TorchConfig):
-    """Ray Train's settings of a process group, with a store on one address only."""
+@dataclass(frozen=True)
+class ClosedGroup(BackendConfig):
+    """Settings of a process group for Ray Train, with a store on one address only.
+
+    Attributes:
+        backend: `gloo` or `nccl`.
+        timeout_s: Seconds until a collective call that not all ranks make is a fault.
+    """
+
+    backend: str
+    timeout_s: int
 
     @property
     def backend_cls(self) -> type:
         """What sets the group up."""
-        return _ClosedTorchBackend
+        return _ClosedBackend
 
 
-def process_group(use_gpu: bool, timeout_s: int = 1800) -> ClosedTorchConfig:
+def process_group(use_gpu: bool, timeout_s: int = 1800) -> ClosedGroup:
     """Return the settings of the process group for Ray Train.
 
     Args:
         use_gpu: NCCL instead of gloo.
         timeout_s: Seconds until a collective call that not all ranks make is a fault.
     """
-    return ClosedTorchConfig(backend="nccl" if use_gpu else "gloo", timeout_s=timeout_s)
+    return ClosedGroup("nccl" if use_gpu else "gloo", timeout_s)
 
 
-class _ClosedTorchBackend(_TorchBackend):
-    def on_start(self, worker_group: WorkerGroup, backend_config: ClosedTorchConfig) -> None:
+class _ClosedBackend(Backend):
+    share_cuda_visible_devices = True
+
+    def on_start(self, worker_group: WorkerGroup, backend_config: ClosedGroup) -> None:
         """Let rank 0 open the store, then let every rank join the group."""
         import ray
 
-        assert backend_config.backend is not None, "`process_group` chooses it"
         found = worker_group.execute_single(0, _open_socket)
         assert isinstance(found, tuple), "an address and a port"
         host, port = found
         meeting = Meeting(
             host, port, len(worker_group), backend_config.backend, backend_config.timeout_s
         )
-        worker_group.execute(_set_torch_distributed_env_vars)
+        worker_group.execute(_tell_rank)
         ray.get(
             [
                 worker_group.execute_single_async(rank, _join, meeting, rank)
                 for rank in range(meeting.world)
             ]
         )
+
+    def on_shutdown(self, worker_group: WorkerGroup, backend_config: ClosedGroup) -> None:
+        """Let every rank leave the group; one that cannot is ended with its process."""
+        import ray
+
+        with contextlib.suppress(ray.exceptions.GetTimeoutError):
+            ray.get(worker_group.execute_async(_leave), timeout=_LEAVE_SECONDS)
 
 
 # The bound socket of rank 0 between the two calls that Ray makes into its process.
@@ -116,6 +140,29 @@ def _open_socket() -> tuple[str, int]:
     bound.listen(_BACKLOG)
     _OPENED.append(bound)
     return host, int(bound.getsockname()[1])
+
+
+def _tell_rank() -> None:
+    """Put into the environment what torchrun puts there."""
+    import ray.train
+
+    context = ray.train.get_context()
+    told = {
+        "LOCAL_RANK": context.get_local_rank(),
+        "LOCAL_WORLD_SIZE": context.get_local_world_size(),
+        "NODE_RANK": context.get_node_rank(),
+        "RANK": context.get_world_rank(),
+        "WORLD_SIZE": context.get_world_size(),
+    }
+    os.environ.update({name: str(value) for name, value in told.items()})
+
+
+def _leave() -> None:
+    """Leave the group."""
+    import torch.distributed as dist
+
+    if dist.is_initialized():
+        dist.destroy_process_group()
 
 
 def _join(meeting: Meeting, rank: int) -> None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
+from gfmp.cluster.daemons import only_needed
 from gfmp.cluster.ray_token import check_mode, check_token, own_token
 from gfmp.errors import ServiceError
 
@@ -36,6 +37,9 @@ _QUIET: Mapping[str, str] = {
     # Paths in a plan are absolute; workers stay in the folder they start in.
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "RAY_TRAIN_METRICS_ENABLED": "0",
+    # A worker process per slot, started in advance: training workers have an environment of their
+    # own and cannot use them.
+    "RAY_prestart_worker_first_driver": "0",
     "TOKENIZERS_PARALLELISM": "true",
     # Idle OpenMP threads sleep: spinning ones starve the ranks beside them.
     "OMP_WAIT_POLICY": "PASSIVE",
@@ -168,14 +172,15 @@ def _start(workers: int) -> None:
     before = {child.pid for child in psutil.Process().children(recursive=True)}
     for attempt in range(1, _STARTS + 1):
         try:
-            ray.init(
-                address="local",
-                num_cpus=workers + _TASK_SLOTS,
-                include_dashboard=False,
-                log_to_driver=False,
-                object_store_memory=_OBJECT_STORE_BYTES,
-                _node_ip_address=_LOOPBACK,
-            )
+            with only_needed():
+                ray.init(
+                    address="local",
+                    num_cpus=workers + _TASK_SLOTS,
+                    include_dashboard=False,
+                    log_to_driver=False,
+                    object_store_memory=_OBJECT_STORE_BYTES,
+                    _node_ip_address=_LOOPBACK,
+                )
         except Exception as fault:
             # Ray has no class of its own for this.
             if "timed out" not in str(fault).lower():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pydantic import TypeAdapter
@@ -15,16 +15,13 @@ from gfmp.cluster.head import Head, session
 from gfmp.cluster.inputs import RunInputs
 from gfmp.cluster.litter import clear_ray_results, end_predecessor
 from gfmp.cluster.mirror import mirrored
+from gfmp.cluster.startup import StartClock
 from gfmp.cluster.train import TrainingJob, fit
 from gfmp.cluster.watch import Console, StopSignal, follow, interruption, last_word
-from gfmp.errors import (
-    ExistsError,
-    Problem,
-    SpecError,
-    TrainingError,
-)
+from gfmp.errors import ExistsError, Problem, SpecError, TrainingError
 from gfmp.ledger.header import NewRun
 from gfmp.ledger.run import Run
+from gfmp.ledger.startup import KIND as STARTUP
 from gfmp.ledger.status import Status
 from gfmp.ledger.store import RunStore
 from gfmp.ledger.writer import LedgerWriter
@@ -53,6 +50,7 @@ class Submission:
         command_line: How gfmp was called.
         parent: The checkpoint it begins with; None when it begins from scratch.
         again: Begin another run also when an unfinished one of the same job is there.
+        clock: Marks the phases of this start.
     """
 
     spec: PretrainSpec
@@ -62,6 +60,17 @@ class Submission:
     command_line: tuple[str, ...]
     parent: Parent | None = None
     again: bool = False
+    clock: StartClock = field(default_factory=StartClock)
+
+
+@dataclass(frozen=True)
+class _Surroundings:
+    """What a driver has around it: the workspace, the person, Ray, and the clock of its start."""
+
+    workspace: Workspace
+    console: Console
+    head: Head
+    clock: StartClock
 
 
 def start(submission: Submission, console: Console) -> Run:
@@ -73,8 +82,11 @@ def start(submission: Submission, console: Console) -> Run:
     """
     require_room_to_train(submission.plan, submission.workspace.runs)
     with session(submission.plan.where.workers) as head:
+        submission.clock.ended("driver starts Ray")
         plan, run = _prepared(submission, console.say)
-        return _drive(run, plan, submission.workspace, console, head)
+        submission.clock.ended("driver builds what is missing and creates the run")
+        around = _Surroundings(submission.workspace, console, head, submission.clock)
+        return _drive(run, plan, around)
 
 
 def _prepared(submission: Submission, say: Say) -> tuple[Plan, Run]:
@@ -153,8 +165,11 @@ def resume(run: Run, where: Where | None, workspace: Workspace, console: Console
     plan = run.plan() if where is None else replace(run.plan(), where=where)
     require_checkpoint(run)
     require_room_to_train(plan, run.path)
+    clock = StartClock.of_process()
+    clock.ended("driver reads the run")
     with session(plan.where.workers) as head:
-        return _drive(run, plan, workspace, console, head)
+        clock.ended("driver starts Ray")
+        return _drive(run, plan, _Surroundings(workspace, console, head, clock))
 
 
 def new_where(run: Run, document: Document, workspace: Workspace) -> Where:
@@ -208,7 +223,7 @@ def _begin(run: Run, ledger: LedgerWriter) -> None:
         ledger.append("grown", fields)
 
 
-def _drive(run: Run, plan: Plan, workspace: Workspace, console: Console, head: Head) -> Run:
+def _drive(run: Run, plan: Plan, around: _Surroundings) -> Run:
     """Own the run and train it until it finishes, fails or is asked to stop.
 
     Raises:
@@ -221,14 +236,17 @@ def _drive(run: Run, plan: Plan, workspace: Workspace, console: Console, head: H
     with run.own() as before, StopSignal(run) as signals:
         end_predecessor(run, before)
         clear_ray_results(run)
-        with mirrored(run, workspace, console.say), run.open_writer("driver") as ledger:
+        say, workspace = around.console.say, around.workspace
+        with mirrored(run, workspace, say), run.open_writer("driver") as ledger:
             close_killed(workspace, run)
             RunInputs.place(run.path, plan.where)
             _record_start(run, plan, ledger)
             with last_word(run, ledger, signals):
                 _begin(run, ledger)
+                around.clock.ended("driver takes the run over")
+                ledger.append(STARTUP, around.clock.fields())
                 job = TrainingJob(run.path, plan.where, ledger.segment, ledger.append)
-                _fit(job, run, console, head)
+                _fit(job, run, around)
                 outcome = _outcome(run, ledger.segment)
             if outcome["status"] == "interrupted":
                 ledger.append("interrupted", {"step": outcome["step"], "signal": signals.name})
@@ -239,9 +257,9 @@ def _drive(run: Run, plan: Plan, workspace: Workspace, console: Console, head: H
     return run
 
 
-def _fit(job: TrainingJob, run: Run, console: Console, head: Head) -> None:
-    with head.blamed():
-        fit(job, lambda done: follow(run, console, done, head.check))
+def _fit(job: TrainingJob, run: Run, around: _Surroundings) -> None:
+    with around.head.blamed():
+        fit(job, lambda done: follow(run, around.console, done, around.head.check))
 
 
 def _record_start(run: Run, plan: Plan, ledger: LedgerWriter) -> None:

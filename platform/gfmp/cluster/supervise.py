@@ -19,6 +19,8 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import TYPE_CHECKING
 
+import psutil
+
 from gfmp.cluster.litter import (
     RAY_FOLDER_VARIABLE,
     clear_sessions,
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
 
 SUPERVISOR_VARIABLE = "GFMP_SUPERVISOR"
 LOG_VARIABLE = "GFMP_LOG"
+# Unix time at which the person gave the command, or at which the present driver was started.
+BEGAN_VARIABLE = "GFMP_BEGAN"
 PROGRAM = (sys.executable, "-P", "-m", "gfmp")
 # After the second signal a driver has this long to leave by itself.
 _PATIENCE_SECONDS = 8.0
@@ -112,9 +116,10 @@ def supervise(command: Command) -> int:
     """
     clear_workspace(command.workspace)
     arguments, lives = command.arguments, Lives()
+    began = float(psutil.Process().create_time())
     with _Signals() as signals:
         while True:
-            status = _live(command, arguments, signals)
+            status = _live(command, arguments, signals, began)
             if not died(status):
                 return status
             run = command.run()
@@ -128,7 +133,7 @@ def supervise(command: Command) -> int:
                 signals.pause(lives.delay_seconds)
             if signals.last:
                 raise _stopped(command, run, signals.last)
-            arguments = command.after(run)
+            arguments, began = command.after(run), time.time()
 
 
 class _Signals:
@@ -189,12 +194,12 @@ def _as_stop(number: int) -> int:
     return signal.SIGTERM if number == signal.SIGHUP else number
 
 
-def _live(command: Command, arguments: tuple[str, ...], signals: _Signals) -> int:
+def _live(command: Command, arguments: tuple[str, ...], signals: _Signals, began: float) -> int:
     """Run one driver to its end, and end whatever it left."""
     mark = uuid.uuid4().hex
     process = subprocess.Popen(
         [*command.program, *arguments],
-        env=_environment(command, mark),
+        env={**_environment(command, mark), BEGAN_VARIABLE: str(began)},
         start_new_session=True,
     )
     try:

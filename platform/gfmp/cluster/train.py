@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gfmp.cluster.failures import Evidence, Failure, diagnose, final_fault
 from gfmp.cluster.retries import Budget, given_up
@@ -18,6 +19,9 @@ from gfmp.cluster.witness import Witness
 from gfmp.cluster.worker import train_worker
 from gfmp.ledger.run import Run
 from gfmp.plan.values import Where
+
+if TYPE_CHECKING:
+    from gfmp.cluster.trainer import LeanTrainer
 
 # Start-up faults of Ray itself; without a limit it would try for ever.
 _CONTROLLER_FAILURES = 20
@@ -151,21 +155,21 @@ def _pause(run: Run, seconds: float) -> None:
         time.sleep(_POLL_SECONDS)
 
 
-def _trainer(job: TrainingJob):  # type: ignore[no-untyped-def]  # noqa: ANN202 - Ray is untyped
+def _trainer(job: TrainingJob) -> LeanTrainer:
     from ray.train import FailureConfig, RunConfig, ScalingConfig
-    from ray.train.torch import TorchTrainer
 
     from gfmp.cluster.rendezvous import process_group
+    from gfmp.cluster.trainer import LeanTrainer
 
     gpu = job.where.use_gpu
-    return TorchTrainer(
+    return LeanTrainer(
         train_worker,
         train_loop_config={
             "run_folder": str(job.run_folder),
             "threads": str(job.where.threads_per_worker),
         },
         scaling_config=ScalingConfig(num_workers=job.where.workers, use_gpu=gpu),
-        torch_config=process_group(gpu, _COLLECTIVE_SECONDS),
+        backend_config=process_group(gpu, _COLLECTIVE_SECONDS),
         run_config=RunConfig(
             name=f"segment-{job.segment:03d}",
             storage_path=str(job.run_folder / "ray"),

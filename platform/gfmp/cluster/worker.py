@@ -13,7 +13,9 @@ from pathlib import Path
 from gfmp.cluster.failures import PreemptedError
 from gfmp.cluster.heartbeat import Pulse, PulsedSource, stack_path
 from gfmp.cluster.noise import capture_forever
+from gfmp.cluster.startup import ClockedSource, StartClock, process_began
 from gfmp.ledger.run import Run
+from gfmp.ledger.startup import KIND as STARTUP
 from gfmp.storage.atomic import write_json
 
 Recorder = Callable[[str, Mapping[str, object]], object]
@@ -44,6 +46,8 @@ def train_worker(config: Mapping[str, str]) -> None:
     """
     import ray.train
 
+    clock = StartClock(process_began())
+    clock.ended("rank 0 starts and joins the others")
     context = ray.train.get_context()
     folder = Path(config["run_folder"])
     member = Member(folder, context.get_world_rank(), context.get_world_size())
@@ -57,24 +61,26 @@ def train_worker(config: Mapping[str, str]) -> None:
     _limit_threads(int(config["threads"]))
     try:
         with Pulse(stack_path(folder, member.rank)) as pulse:
-            _train(member, pulse)
+            _train(member, pulse, clock)
     except Exception:
         logging.exception("rank %d gives up", member.rank)
         raise
 
 
-def _train(member: Member, pulse: Pulse) -> None:
-    from gfmp.cluster.feed import RayStepSource, Share
+def _train(member: Member, pulse: Pulse, clock: StartClock) -> None:
+    from gfmp.cluster.feed import Share, step_source
     from gfmp.cluster.inputs import RunInputs
     from gfmp.training.history import newest_commit
     from gfmp.training.loop import Job, train
 
+    clock.ended("rank 0 imports what trains")
     inputs, run = RunInputs.open(member.folder), Run.open(member.folder)
     plan = inputs.plan
     share = Share(member.rank, member.world, plan.where.accumulation)
-    feed = RayStepSource(member.folder, share)
+    feed = ClockedSource(step_source(plan.where.feed, member.folder, share), clock)
+    clock.ended("rank 0 opens the plan, the corpus and the vocabularies")
     source = PulsedSource(feed, pulse, plan.where.stall_seconds, plan.what.steps)
-    with _recorder(run, member.rank, source) as record:
+    with _recorder(run, member.rank, source, clock) as record:
         outcome = train(
             Job(
                 plan=plan,
@@ -105,7 +111,7 @@ def preempted() -> bool:
 
 
 @contextlib.contextmanager
-def _recorder(run: Run, rank: int, source: PulsedSource) -> Iterator[Recorder]:
+def _recorder(run: Run, rank: int, source: PulsedSource, clock: StartClock) -> Iterator[Recorder]:
     """Yield what writes into the ledger; only rank 0 has a file there."""
     if rank > 0:
         yield lambda kind, fields: None
@@ -113,6 +119,10 @@ def _recorder(run: Run, rank: int, source: PulsedSource) -> Iterator[Recorder]:
     with run.open_writer("rank0") as writer:
 
         def _record(kind: str, fields: Mapping[str, object]) -> None:
+            if kind == "step" and not clock.stopped:
+                clock.ended("rank 0 takes its first step")
+                writer.append(STARTUP, clock.fields())
+                clock.stopped = True
             waited = {"feed_seconds": source.feed_seconds} if kind == "step" else {}
             writer.append(kind, {**fields, **waited})
 

@@ -3,6 +3,7 @@
 | writer | kind | fields |
 |---|---|---|
 | driver | started | segment, workers, engine, from_step |
+| driver, rank0 | startup | began, marks: name, ended, cpu_seconds of the phases up to step 1 |
 | driver | restarted | segment, cause, rank, pid, signal, step, delay_seconds, detail |
 | driver | finished | step, seconds |
 | driver | failed | error, code |

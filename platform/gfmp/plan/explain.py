@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gfmp.plan.estimate import H200, expected_rate, in_words
-from gfmp.plan.explain_feed import mixture_numbers, span_numbers, span_words
+from gfmp.plan.explain_feed import maker_number, mixture_numbers, span_numbers, span_words
 from gfmp.plan.lineage import lineage_numbers
 from gfmp.plan.memory import ENGINES, checkpoint_bytes, model_states
 from gfmp.plan.parameters import parameter_parts
@@ -28,6 +28,7 @@ def explain(sizes: Sizes) -> tuple[Derived, ...]:
         *span_numbers(sizes),
         *mixture_numbers(sizes),
         *_batch(sizes),
+        *maker_number(sizes),
         *_length(sizes),
         *_optimisation(sizes),
         *_memory(sizes),

@@ -8,7 +8,23 @@ from gfmp.plan.masking import start_probability
 from gfmp.plan.mixture import base_shares, least_share
 from gfmp.plan.sizes import Sizes
 from gfmp.plan.spans import SpanStage
-from gfmp.plan.values import Derived
+from gfmp.plan.values import Derived, FeedMaker
+
+_MAKERS: dict[FeedMaker, str] = {
+    "worker": "each worker makes its own in a thread beside its steps",
+    "tasks": "Ray Data tasks make them in processes of their own",
+}
+
+
+def maker_number(sizes: Sizes) -> Iterator[Derived]:
+    """Yield who makes the batches, and why."""
+    maker, asked = sizes.feed_maker, sizes.spec.compute.feed
+    why = "the job says so"
+    if asked == "auto":
+        why = "a core of a worker with a GPU launches kernels and does little else"
+        if maker == "worker":
+            why = "on a CPU, tasks would take the cores that train, and more of them"
+    yield Derived("feed", maker, "", f"{_MAKERS[maker]}: {why}")
 
 
 def mixture_numbers(sizes: Sizes) -> Iterator[Derived]:

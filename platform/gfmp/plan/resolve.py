@@ -87,6 +87,7 @@ def _where(sizes: Sizes) -> Where:
         checkpoint=sizes.spec.checkpoint,
         stall_seconds=sizes.spec.compute.stall_seconds,
         numbers=sizes.spec.numbers,
+        feed=sizes.feed_maker,
     )
 
 

@@ -13,7 +13,7 @@ from gfmp.plan.memory import activation_bytes
 from gfmp.plan.mixture import least_share, longest_mean_tokens, row_shares
 from gfmp.plan.parameters import count_parameters
 from gfmp.plan.spans import SpanStage, span_law, span_stages
-from gfmp.plan.values import Engine
+from gfmp.plan.values import Engine, FeedMaker
 from gfmp.spec.pretrain import PretrainSpec
 from gfmp.vocabulary.vocabulary import FIRST_WORD
 
@@ -85,6 +85,14 @@ class Sizes:
 
     def _maskable(self, index: int) -> float:
         return self.rows[index].mean_tokens - SPECIAL_TOKENS  # special tokens are no targets
+
+    @property
+    def feed_maker(self) -> FeedMaker:
+        """Who makes the batches of a rank."""
+        asked = self.spec.compute.feed
+        if asked == "auto":
+            return "tasks" if self.use_gpu else "worker"
+        return asked
 
     @property
     def step_flops(self) -> int:

@@ -23,6 +23,7 @@ from gfmp.storage.hashes import canonical_json, fingerprint
 
 FORMAT_VERSION = 1
 Engine = Literal["ddp", "zero0", "zero1", "zero2", "zero3"]
+FeedMaker = Literal["worker", "tasks"]
 
 
 @dataclass(frozen=True)
@@ -129,6 +130,7 @@ class Where:
         checkpoint: Commit interval and retention.
         stall_seconds: Longest time without a step before a rank counts as hung.
         numbers: What happens to a step whose numbers are not sound.
+        feed: Who makes the batches of a rank; plans that do not say were made for `tasks`.
     """
 
     workers: int
@@ -140,6 +142,7 @@ class Where:
     checkpoint: Checkpointing
     stall_seconds: int = 600
     numbers: Numbers = field(default_factory=Numbers)
+    feed: FeedMaker = "tasks"
 
 
 @dataclass(frozen=True)

@@ -198,6 +198,9 @@ class Compute(Closed):
         max_failures: Worker failures in a row, without a new checkpoint between them, after which
             the run gives up.
         stall_seconds: A rank that takes no step for so long is ended and its group started again.
+        feed: Who cuts, tokenises and masks what a worker trains on: the `worker` itself, in a
+            thread beside its steps, or Ray Data `tasks` in processes of their own; `auto` takes
+            `tasks` for workers with a GPU. The batches are the same.
     """
 
     workers: PositiveInt = 1
@@ -207,6 +210,7 @@ class Compute(Closed):
     threads_per_worker: Annotated[int, Field(ge=0)] = 0
     max_failures: Annotated[int, Field(ge=0)] = 3
     stall_seconds: Annotated[int, Field(ge=1, le=3600)] = 600
+    feed: Literal["auto", "worker", "tasks"] = "auto"
 
 
 class Numbers(Closed):
