@@ -143,5 +143,5 @@ def test_the_top_level_is_fixed() -> None:
     top = {name.split("/")[0] for name in tracked if not name.startswith(".")}
     assert top <= {
         "platform", "jobs", "specs", "tokenizer_registry", "tests",
-        "pyproject.toml", "README.md", "LICENSE", "CITATION.cff",
+        "pyproject.toml", "requirements.lock", "README.md", "LICENSE", "CITATION.cff",
     }  # fmt: skip

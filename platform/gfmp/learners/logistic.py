@@ -97,6 +97,30 @@ def _basis(features: Matrix) -> tuple[Matrix, Callable[[Matrix], Matrix]]:
     )
 
 
+@dataclass(frozen=True)
+class _Coordinates:
+    """Points are upper @ weights beside bias / stretch, in one row."""
+
+    upper: Matrix
+    stretch: float
+
+    def to_weights(self, point: Matrix, shape: tuple[int, ...]) -> tuple[Matrix, Matrix]:
+        """Return weights and bias of a point."""
+        split = math.prod(shape)
+        inner = point[:split].reshape(shape)
+        weights = solve_triangular(self.upper, inner, check_finite=False)
+        return weights, point[split:] * self.stretch
+
+    def of_weights(self, weights: Matrix, bias: Matrix) -> Matrix:
+        """Return the point of weights and bias."""
+        return np.concatenate([(self.upper @ weights).ravel(), bias / self.stretch])
+
+    def gradient(self, slope: Matrix, bias_slope: Matrix) -> Matrix:
+        """Return the gradient along the coordinates."""
+        inner = solve_triangular(self.upper, slope, trans=1, check_finite=False)
+        return np.concatenate([inner.ravel(), bias_slope * self.stretch])
+
+
 class _Problem:
     """The loss of rows, minimised for one penalty after the other."""
 
@@ -112,6 +136,23 @@ class _Problem:
 
     def advance(self, penalty: float) -> tuple[Matrix, Matrix, bool]:
         """Minimise from the last solution; return weights, bias and whether that converged."""
+        shape, place = self._weights.shape, self._coordinates(penalty)
+
+        def loss(point: Matrix) -> tuple[float, Matrix]:
+            """Return the loss and its gradient, in shares of the loss of zero weights."""
+            weights, bias = place.to_weights(point, shape)
+            value, slope, error = self._loss(weights, bias, penalty)
+            scale = penalty * self._scale
+            return value / scale, place.gradient(slope, error) / scale
+
+        start = place.of_weights(self._weights, self._bias)
+        options = {"maxiter": MOST_ITERATIONS, "ftol": SMALLEST_GAIN, "gtol": 0.0}
+        found = minimize(loss, start, jac=True, method="L-BFGS-B", options=options)
+        self._weights, self._bias = place.to_weights(found.x, shape)
+        return self._weights, self._bias, bool(found.nit < MOST_ITERATIONS)
+
+    def _coordinates(self, penalty: float) -> _Coordinates:
+        """Return coordinates in which the loss is nearly round at the last solution."""
         probabilities, _ = self._forward(self._weights, self._bias)
         spread = self._row_weights * probabilities * (1.0 - probabilities)
         curvature = penalty * max(float(spread.mean()), _LEAST_CURVATURE)
@@ -119,30 +160,16 @@ class _Problem:
         np.fill_diagonal(hessian, hessian.diagonal() + 1.0)
         upper = cholesky(hessian, overwrite_a=True, check_finite=False)
         # Centred features leave the bias alone: its own curvature is all it needs.
-        stretch = 1.0 / math.sqrt(curvature * len(self._features))
-        shape, scale = self._weights.shape, penalty * self._scale
+        return _Coordinates(upper, 1.0 / math.sqrt(curvature * len(self._features)))
 
-        def unpacked(point: Matrix) -> tuple[Matrix, Matrix]:
-            split = shape[0] * shape[1]
-            inner = point[:split].reshape(shape)
-            return solve_triangular(upper, inner, check_finite=False), point[split:] * stretch
-
-        def loss(point: Matrix) -> tuple[float, Matrix]:
-            weights, bias = unpacked(point)
-            probabilities, logs = self._forward(weights, bias)
-            error = penalty * self._row_weights * (probabilities - self._truth)
-            error = error[:, -shape[1] :]
-            value = -penalty * float((self._row_weights * self._truth * logs).sum())
-            slope = self._features.T @ error + weights
-            inner = solve_triangular(upper, slope, trans=1, check_finite=False)
-            gradient = np.concatenate([inner.ravel(), error.sum(axis=0) * stretch])
-            return (value + 0.5 * float((weights**2).sum())) / scale, gradient / scale
-
-        start = np.concatenate([(upper @ self._weights).ravel(), self._bias / stretch])
-        options = {"maxiter": MOST_ITERATIONS, "ftol": SMALLEST_GAIN, "gtol": 0.0}
-        found = minimize(loss, start, jac=True, method="L-BFGS-B", options=options)
-        self._weights, self._bias = unpacked(found.x)
-        return self._weights, self._bias, bool(found.nit < MOST_ITERATIONS)
+    def _loss(self, weights: Matrix, bias: Matrix, penalty: float) -> tuple[float, Matrix, Matrix]:
+        """Return the loss, its slope along the weights and that along the bias."""
+        probabilities, logs = self._forward(weights, bias)
+        error = penalty * self._row_weights * (probabilities - self._truth)
+        error = error[:, -weights.shape[1] :]
+        value = -penalty * float((self._row_weights * self._truth * logs).sum())
+        value += 0.5 * float((weights**2).sum())
+        return value, self._features.T @ error + weights, error.sum(axis=0)
 
     def _forward(self, weights: Matrix, bias: Matrix) -> tuple[Matrix, Matrix]:
         return _softmax(_with_reference(self._features @ weights + bias))
