@@ -86,7 +86,7 @@ def check(content: TokenRows, masker: Masker, encoder: RowEncoder) -> None:
 
 def rates(ensemble: Ensemble, encoder: RowEncoder, rounds: int) -> dict[str, float]:
     """Return the medians of all ways in million tokens per CPU-second."""
-    rng, calls = np.random.default_rng(0), 20
+    rng, calls = np.random.default_rng(0), 60
     masker = Masker(Masking(), ensemble, 0)
     check(draw(ensemble, rng, 0), masker, encoder)
     with tempfile.TemporaryDirectory() as folder:

@@ -9,14 +9,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from gfmp.storage.compiled import Kernels, cache_root, high_product
+from gfmp.storage.compiled import Kernels, cache_root
 
 TINY = '''
 """Two functions."""
-from gfmp.storage.compiled import Kernels, high_product
+from gfmp.storage.compiled import Kernels
 
 def _double(number):
     return 2 * number
@@ -24,22 +22,26 @@ def _double(number):
 def twice(number):
     return _double(number) + 1
 
-def upper(left, right):
-    return high_product(left, right)
+def total(numbers):
+    found = 0
+    for number in numbers:
+        found += twice(number)
+    return found
 
 KERNELS = Kernels(
     __name__,
-    {"_double": "i8(i8)", "twice": "i8(i8)", "upper": "u8(u8, u8)"},
+    {"_double": "i8(i8)", "twice": "i8(i8)", "total": "i8(i8[::1])"},
     worth=10,
 )
 '''
 RUN = """
 import json, sys, warnings
+import numpy as np
 warnings.simplefilter("ignore")
 import tiny_kernels as tiny
 before = "numba" in sys.modules
 functions = tiny.KERNELS.now()
-print(json.dumps([before, functions.twice(20), functions.upper(2**63, 6)]))
+print(json.dumps([before, functions.twice(20), functions.total(np.arange(3))]))
 """
 LIGHT = """
 import importlib, pkgutil, sys
@@ -88,11 +90,11 @@ def test_importing_modules_loads_no_numba(tmp_path: Path) -> None:
 
 def test_several_processes_compile_once_and_the_next_loads(tmp_path: Path) -> None:
     together = [start(tmp_path) for _ in range(3)]
-    assert [finish(process) for process in together] == [[False, 41, 3]] * 3
+    assert [finish(process) for process in together] == [[False, 41, 9]] * 3
     first = kept(tmp_path)
     assert len(first) == 6
     stamps = {path: Path(path).stat().st_mtime_ns for path in first}
-    assert finish(start(tmp_path)) == [False, 41, 3]
+    assert finish(start(tmp_path)) == [False, 41, 9]
     assert kept(tmp_path) == first
     assert stamps == {path: Path(path).stat().st_mtime_ns for path in first}
 
@@ -102,7 +104,7 @@ def test_a_damaged_cache_is_made_again(tmp_path: Path) -> None:
     whole = kept(tmp_path)
     for path in whole:
         Path(path).write_bytes(b"torn")
-    assert finish(start(tmp_path)) == [False, 41, 3]
+    assert finish(start(tmp_path)) == [False, 41, 9]
     assert set(kept(tmp_path)) == set(whole)
     assert b"torn" not in kept(tmp_path).values()
 
@@ -111,7 +113,7 @@ def test_functions_run_without_a_place_for_them(tmp_path: Path) -> None:
     code = RUN.replace(
         "functions =", "import gfmp.storage.compiled as c; c.cache_root = lambda: None\nfunctions ="
     )
-    assert finish(start(tmp_path, code)) == [False, 41, 3]
+    assert finish(start(tmp_path, code)) == [False, 41, 9]
     assert not kept(tmp_path)
 
 
@@ -157,7 +159,16 @@ def test_the_cache_lies_in_a_folder_of_the_user(
     assert cache_root() == tmp_path / "chosen" / "gfmp" / "kernels"
 
 
-@settings(deadline=None, max_examples=50)
-@given(left=st.integers(0, 2**64 - 1), right=st.integers(0, 2**64 - 1))
-def test_the_plain_product_is_the_upper_half(left: int, right: int) -> None:
-    assert high_product(left, right) == left * right // 2**64
+def test_functions_that_do_not_compile_are_done_without_and_it_is_said(tmp_path: Path) -> None:
+    code = """
+import json, sys, warnings
+import tiny_kernels as tiny
+tiny.Kernels.__init__(tiny.KERNELS, "tiny_kernels", {"total": "i8(unicode_type)"}, worth=1)
+with warnings.catch_warnings(record=True) as said:
+    warnings.simplefilter("always")
+    found = tiny.KERNELS.now()
+print(json.dumps([found, [str(w.message) for w in said]]))
+"""
+    found, said = finish(start(tmp_path, code))  # type: ignore[misc]
+    assert found is None
+    assert len(said) == 1 and "numba does not compile tiny_kernels" in said[0]

@@ -97,21 +97,24 @@ def _counts(masked: Masked) -> NDArray[np.int64]:
 
 
 def _digests(content: TokenRows, masked: Masked) -> NDArray[np.uint64]:
-    true_ids, seen_ids = content.ids.tobytes(), masked.ids.tobytes()
-    labels = masked.labels.tobytes()
     origins = np.repeat(content.offsets[:-1], _counts(masked))
-    targets = (masked.targets - origins).astype(content.ids.dtype).tobytes()
+    targets = (masked.targets - origins).astype(content.ids.dtype)
+    true_ids, seen_ids, places, labels = map(
+        _bytes, (content.ids, masked.ids, targets, masked.labels)
+    )
     item = content.ids.dtype.itemsize
     token_borders = (content.offsets * item).tolist()
     target_borders = [0, *(masked.target_ends * item).tolist()]
-    digests = np.empty(len(content.samples), dtype=np.uint64)
+    digests = []
     names = zip(content.samples.tolist(), content.vocabulary.tolist(), strict=True)
     for row, (sample, vocabulary) in enumerate(names):
         tokens = slice(token_borders[row], token_borders[row + 1])
         scored = slice(target_borders[row], target_borders[row + 1])
-        digests[row] = row_digest(
-            sample,
-            vocabulary,
-            RowTokens(true_ids[tokens], seen_ids[tokens], targets[scored], labels[scored]),
-        )
-    return digests
+        parts = RowTokens(true_ids[tokens], seen_ids[tokens], places[scored], labels[scored])
+        digests.append(row_digest(sample, vocabulary, parts))
+    return np.frombuffer(b"".join(digests), dtype="<u8")
+
+
+def _bytes(values: NDArray[np.integer]) -> memoryview:
+    """Return the bytes of an array, not copied where it lies in one piece."""
+    return np.ascontiguousarray(values).view(np.uint8).data

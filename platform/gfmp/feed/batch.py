@@ -6,6 +6,7 @@ import struct
 import zlib
 from dataclasses import dataclass
 from hashlib import blake2b
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,8 @@ _MAGIC = b"GFTB"
 _FORMAT_VERSION = 1
 # magic, version, bytes per id, crc32 of the block with zeros in its place, step, micro, B, T, M
 _HEADER = struct.Struct("<4sHHIqiqqq")
+# sample, vocabulary, bytes of each part
+_DIGEST_HEAD = struct.Struct("<6q")
 _CRC, _CRC_BEGIN = struct.Struct("<I"), 8
 _PADDED_HEADER_BYTES = -(-_HEADER.size // 8) * 8
 _ID_TYPES: dict[int, np.dtype[np.integer]] = {2: np.dtype("<u2"), 4: np.dtype("<i4")}
@@ -129,35 +132,36 @@ class TokenBatch:
         )
 
 
-@dataclass(frozen=True)
-class RowTokens:
-    """The tokens of one row as they enter its digest.
+class RowTokens(NamedTuple):
+    """The tokens of one row as they enter its digest, little-endian.
+
+    A tuple, for one is made for every row of every step.
 
     Attributes:
-        true_ids: Ensemble ids before masking, shape (L,).
-        seen_ids: The same after masking, shape (L,).
-        targets: Scored positions in the row, shape (m,).
-        labels: True ids there, shape (m,).
+        true_ids: Ensemble ids before masking, L of them.
+        seen_ids: The same after masking, L of them.
+        targets: Scored positions in the row, m of them.
+        labels: True ids there, m of them.
     """
 
-    true_ids: bytes
-    seen_ids: bytes
-    targets: bytes
-    labels: bytes
+    true_ids: bytes | memoryview
+    seen_ids: bytes | memoryview
+    targets: bytes | memoryview
+    labels: bytes | memoryview
 
 
-def row_digest(sample: int, vocabulary: int, tokens: RowTokens) -> int:
+def row_digest(sample: int, vocabulary: int, tokens: RowTokens) -> bytes:
     """Return 64 bits of BLAKE2b over what the model is shown and asked of one row.
 
     Args:
         sample: Global sample index.
         vocabulary: Index of the vocabulary in the ensemble.
-        tokens: Little-endian bytes of the arrays; their lengths are digested with them.
+        tokens: Bytes of the arrays; their lengths are digested with them.
     """
-    parts = (tokens.true_ids, tokens.seen_ids, tokens.targets, tokens.labels)
-    head = struct.pack("<6q", sample, vocabulary, *map(len, parts))
-    digest = blake2b(b"".join((head, *parts)), digest_size=8)
-    return int.from_bytes(digest.digest(), "little")
+    digest = blake2b(_DIGEST_HEAD.pack(sample, vocabulary, *map(len, tokens)), digest_size=8)
+    for part in tokens:
+        digest.update(part)
+    return digest.digest()
 
 
 def _dtypes(width: int) -> tuple[np.dtype[np.generic], ...]:

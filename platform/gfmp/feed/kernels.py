@@ -10,52 +10,91 @@ import numpy as np
 from numpy import uint64
 from numpy.typing import NDArray
 
-from gfmp.storage.compiled import Kernels, high_product
+from gfmp.storage.compiled import Kernels
 from gfmp.vocabulary.vocabulary import CLS, MASK, SEP, UNK
 
 _PER_BLOCK = 4
 _BUCKETS = 256
+_FEW = 16
 _HALF, _TOP = uint64(32), uint64(56)
 _LOW = uint64(0xFFFFFFFF)
 _RESOLUTION = 2.0**-53
 _HALF_RESOLUTION = 2.0**-32
-_FACTORS = (uint64(0xD2E7470EE14C6C93), uint64(0xCA5A826395121157))
+_ROUNDS = 10
+_FIRST_HIGH, _FIRST_LOW = uint64(0xD2E7470E), uint64(0xE14C6C93)
+_THIRD_HIGH, _THIRD_LOW = uint64(0xCA5A8263), uint64(0x95121157)
+_ONE_STEP, _TWO_STEP = uint64(0x9E3779B97F4A7C15), uint64(0xBB67AE8584CAA73B)
+Scratch = tuple[NDArray[np.uint64], NDArray[np.uint64]]
 Law = tuple[NDArray[np.uint64], NDArray[np.float64], NDArray[np.uint16], NDArray[np.int64]]
-_STEPS = (uint64(0x9E3779B97F4A7C15), uint64(0xBB67AE8584CAA73B))
 
 
-def philox(
-    key: NDArray[np.uint64], sample: np.uint64, block: int
-) -> tuple[np.uint64, np.uint64, np.uint64, np.uint64]:
-    """Return the four words of a block of a sample."""
-    # numpy counts up before it computes: the first block has the counter 1.
-    first, second, third, fourth = uint64(block + 1), sample, uint64(0), uint64(0)
+def _multiply(number: np.uint64, low: np.uint64, high: np.uint64) -> tuple[np.uint64, np.uint64]:
+    """Return upper and lower half of the product with a factor given in halves.
+
+    In halves, for no vector instruction multiplies 64 bits to 128.
+    """
+    left, right = number >> _HALF, number & _LOW
+    last = right * low
+    upper = left * low + (last >> _HALF)
+    lower = right * high + (upper & _LOW)
+    return left * high + (upper >> _HALF) + (lower >> _HALF), (lower << _HALF) | (last & _LOW)
+
+
+def _philox(key: NDArray[np.uint64], state: NDArray[np.uint64], num_blocks: int) -> None:
+    """Turn the counters of blocks (four rows of `state`) into their words."""
+    first, second, third, fourth = state[0], state[1], state[2], state[3]
     one, two = key[0], key[1]
-    for _ in range(10):
-        low, high = _FACTORS[0] * first, high_product(_FACTORS[0], first)
-        low_third, high_third = _FACTORS[1] * third, high_product(_FACTORS[1], third)
-        first, second = high_third ^ second ^ one, low_third
-        third, fourth = high ^ fourth ^ two, low
-        one, two = one + _STEPS[0], two + _STEPS[1]
-    return first, second, third, fourth
+    for _ in range(_ROUNDS):
+        for i in range(num_blocks):
+            upper, lower = _multiply(first[i], _FIRST_LOW, _FIRST_HIGH)
+            upper_third, lower_third = _multiply(third[i], _THIRD_LOW, _THIRD_HIGH)
+            first[i] = upper_third ^ second[i] ^ one
+            second[i] = lower_third
+            third[i] = upper ^ fourth[i] ^ two
+            fourth[i] = lower
+        one, two = one + _ONE_STEP, two + _TWO_STEP
 
 
-def _word(key: NDArray[np.uint64], sample: np.uint64, index: int) -> np.uint64:
-    """Return one word of a sample."""
-    words = philox(key, sample, index // _PER_BLOCK)
-    return words[index % _PER_BLOCK]
+def draw_words(
+    key: NDArray[np.uint64],
+    sample: np.uint64,
+    first: int,
+    words: NDArray[np.uint64],
+    state: NDArray[np.uint64],
+) -> None:
+    """Write the words of a sample from `first` on.
+
+    Args:
+        key: Key of the stream.
+        sample: Which sample.
+        first: Index of the first word.
+        words: Written, shape (N,).
+        state: Scratch, four rows of at least N / 4 + 2.
+    """
+    skipped = first % _PER_BLOCK
+    num_blocks = (skipped + len(words) + _PER_BLOCK - 1) // _PER_BLOCK
+    for i in range(num_blocks):
+        # numpy counts up before it computes: block 0 has the counter 1.
+        state[0, i] = uint64(first // _PER_BLOCK + i + 1)
+        state[1, i], state[2, i], state[3, i] = sample, uint64(0), uint64(0)
+    _philox(key, state, num_blocks)
+    whole = len(words) // _PER_BLOCK if skipped == 0 else 0
+    for i in range(whole):
+        for word in range(_PER_BLOCK):
+            words[_PER_BLOCK * i + word] = state[word, i]
+    for i in range(_PER_BLOCK * whole, len(words)):
+        words[i] = state[(skipped + i) % _PER_BLOCK, (skipped + i) // _PER_BLOCK]
 
 
-def draw_words(key: NDArray[np.uint64], sample: np.uint64, words: NDArray[np.uint64]) -> None:
-    """Write the first words of a sample."""
-    whole = len(words) // _PER_BLOCK
-    for block in range(whole):
-        four = philox(key, sample, block)
-        place = _PER_BLOCK * block
-        words[place], words[place + 1] = four[0], four[1]
-        words[place + 2], words[place + 3] = four[2], four[3]
-    for index in range(whole * _PER_BLOCK, len(words)):
-        words[index] = _word(key, sample, index)
+def _first_words(
+    key: NDArray[np.uint64], samples: NDArray[np.int64], state: NDArray[np.uint64]
+) -> NDArray[np.uint64]:
+    """Return the first word of each sample."""
+    for i in range(len(samples)):
+        state[0, i], state[1, i] = uint64(1), uint64(samples[i])
+        state[2, i], state[3, i] = uint64(0), uint64(0)
+    _philox(key, state, len(samples))
+    return state[0, : len(samples)].copy()
 
 
 def _uniform(word: np.uint64) -> float:
@@ -86,36 +125,56 @@ def _threshold(words: NDArray[np.uint64], count: int, tied: NDArray[np.uint64]) 
     return largest
 
 
+def _threshold_of_few(
+    words: NDArray[np.uint64], count: int, fewest: NDArray[np.uint64]
+) -> np.uint64:
+    """Return what `_threshold` does, faster where `count` is small: the smallest are kept."""
+    fewest[:count] = ~uint64(0)
+    largest: np.uint64 = fewest[0]
+    for place in range(len(words)):
+        number = (words[place] & ~_LOW) | uint64(place)
+        if number < largest:
+            at = count - 1
+            while at > 0 and fewest[at - 1] > number:
+                fewest[at] = fewest[at - 1]
+                at -= 1
+            fewest[at] = number
+            largest = fewest[count - 1]
+    return largest
+
+
+def count_spans(word: np.uint64, length: int, tokens: int, fraction: float) -> int:
+    """Return the spans of a row; see `masker.draw_spans`."""
+    wanted = np.floor(fraction * length / tokens + _uniform(word))
+    return min(int(wanted), length // tokens)
+
+
 def place_spans(
-    words: NDArray[np.uint64],
-    span: int,
-    fraction: float,
+    keys: NDArray[np.uint64],
+    count: int,
+    tokens: int,
     spans: NDArray[np.int64],
     tied: NDArray[np.uint64],
-) -> int:
+) -> None:
     """Write begin and end of each span of a row; see `masker.draw_spans`.
 
     Args:
-        words: The word that rounds, then one for each token.
-        span: Tokens of a span.
-        fraction: Expected share of tokens inside spans.
-        spans: Written, ascending, shape (tokens, 2).
-        tied: Scratch, shape (tokens,).
+        keys: The words of as many tokens as remain when every span is shrunk to one.
+        count: Spans.
+        tokens: Tokens of a span.
+        spans: Written, ascending, shape (count, 2).
+        tied: Scratch, shape (keys,).
     """
-    length = len(words) - 1
-    tokens = max(1, min(span, length))
-    wanted = np.floor(fraction * length / tokens + _uniform(words[0]))
-    count = min(int(wanted), length // tokens)
     if count == 0:
-        return 0
-    keys = words[1 : 1 + length - count * (tokens - 1)]
-    threshold, found = _threshold(keys, count, tied), 0
+        return
+    few = count <= _FEW
+    threshold = _threshold_of_few(keys, count, tied) if few else _threshold(keys, count, tied)
+    found = 0
     for place in range(len(keys)):
         if (keys[place] & ~_LOW) | uint64(place) <= threshold:
             spans[found, 0] = place + found * (tokens - 1)
             spans[found, 1] = spans[found, 0] + tokens
             found += 1
-    return found
 
 
 def place_centres(
@@ -140,25 +199,36 @@ def _hide(
     words: NDArray[np.uint64],
     spans: NDArray[np.int64],
     law: Law,
+    scratch: Scratch,
     out: tuple[NDArray[np.uint16], NDArray[np.int64], NDArray[np.uint16], int],
 ) -> int:
-    """Mask, replace or keep each span of a row; return how many tokens are scored by now."""
-    begin, length, sample, vocabulary = row[0], row[1], uint64(row[2]), row[4]
-    key, shares, choices, bounds = law
-    ids, targets, labels, scored = out
+    """Mask, replace or keep each span of a row; return how many tokens are scored by now.
+
+    Words that were not needed to place spans are drawn where they are read.
+    """
+    begin, sample, bound, choices = row[0], uint64(row[2]), law[3][row[4]], law[2]
+    (drawn, state), (ids, targets, labels, scored) = scratch, out
     for i in range(len(spans)):
-        action = float(words[1 + spans[i, 0]] & _LOW) * _HALF_RESOLUTION
-        for place in range(begin + spans[i, 0], begin + spans[i, 1]):
-            if ids[place] == UNK:
+        first, size = spans[i, 0], spans[i, 1] - spans[i, 0]
+        if 1 + first < len(words):
+            drawn[0] = words[1 + first]
+        else:
+            draw_words(law[0], sample, 1 + first, drawn[:1], state)
+        action = float(drawn[0] & _LOW) * _HALF_RESOLUTION
+        masked = action < law[1][0]
+        replaced = not masked and action < law[1][0] + law[1][1]
+        if replaced:
+            draw_words(law[0], sample, 1 + row[1] + first, drawn[:size], state)
+        for place in range(size):
+            token = begin + first + place
+            if ids[token] == UNK:
                 continue
-            targets[scored], labels[scored] = place, ids[place]
+            targets[scored], labels[scored] = token, ids[token]
             scored += 1
-            if action < shares[0]:
-                ids[place] = MASK
-            elif action < shares[0] + shares[1]:
-                drawn = _uniform(_word(key, sample, 1 + length + place - begin))
-                chosen = np.int64(drawn * bounds[vocabulary, 1])
-                ids[place] = choices[bounds[vocabulary, 0] + chosen]
+            if masked:
+                ids[token] = MASK
+            elif replaced:
+                ids[token] = choices[bound[0] + np.int64(_uniform(drawn[place]) * bound[1])]
     return scored
 
 
@@ -182,17 +252,24 @@ def mask_rows(
     """
     most = max(1, rows[:, 1].max()) if len(rows) else 1
     words, tied = np.empty(most + 1, np.uint64), np.empty(most, np.uint64)
-    spans = np.empty((most, 2), np.int64)
+    state, spans = np.empty((4, max(most + 2, len(rows))), np.uint64), np.empty((most, 2), np.int64)
+    roundings = _first_words(law[0], rows[:, 2].copy(), state)
     ids, targets, labels, ends = out
     scored = 0
     for i in range(len(rows)):
-        own = words[: rows[i, 1] + 1]
-        draw_words(law[0], uint64(rows[i, 2]), own)
+        length, sample, tokens = rows[i, 1], uint64(rows[i, 2]), rows[i, 3]
         if whole_spans:
-            count = place_spans(own, rows[i, 3], chances[i], spans, tied)
+            tokens = max(1, min(tokens, length))
+            count = count_spans(roundings[i], length, tokens, chances[i])
+            own = words[: 1 + length - count * (tokens - 1)]
+            draw_words(law[0], sample, 0, own, state)
+            place_spans(own[1:], count, tokens, spans, tied)
         else:
-            count = place_centres(own, rows[i, 3], chances[i], spans)
-        scored = _hide(rows[i], own, spans[:count], law, (ids, targets, labels, scored))
+            own = words[: 1 + length]
+            draw_words(law[0], sample, 0, own, state)
+            count = place_centres(own, tokens, chances[i], spans)
+        kept = (ids, targets, labels, scored)
+        scored = _hide(rows[i], own, spans[:count], law, (tied, state), kept)
         ends[i] = scored
 
 
@@ -232,15 +309,19 @@ _LAW = "Tuple((u8[::1], f8[::1], u2[::1], i8[:, ::1]))"
 KERNELS = Kernels(
     __name__,
     {
-        "philox": "UniTuple(u8, 4)(u8[::1], u8, i8)",
-        "_word": "u8(u8[::1], u8, i8)",
-        "draw_words": "void(u8[::1], u8, u8[::1])",
+        "_multiply": "UniTuple(u8, 2)(u8, u8, u8)",
+        "_philox": "void(u8[::1], u8[:, ::1], i8)",
+        "draw_words": "void(u8[::1], u8, i8, u8[::1], u8[:, ::1])",
+        "_first_words": "u8[::1](u8[::1], i8[::1], u8[:, ::1])",
         "_uniform": "f8(u8)",
         "_threshold": "u8(u8[::1], i8, u8[::1])",
-        "place_spans": "i8(u8[::1], i8, f8, i8[:, ::1], u8[::1])",
+        "_threshold_of_few": "u8(u8[::1], i8, u8[::1])",
+        "count_spans": "i8(u8, i8, i8, f8)",
+        "place_spans": "void(u8[::1], i8, i8, i8[:, ::1], u8[::1])",
         "place_centres": "i8(u8[::1], i8, f8, i8[:, ::1])",
         "_hide": (
-            f"i8(i8[::1], u8[::1], i8[:, ::1], {_LAW}, Tuple((u2[::1], i8[::1], u2[::1], i8)))"
+            f"i8(i8[::1], u8[::1], i8[:, ::1], {_LAW}, "
+            "Tuple((u8[::1], u8[:, ::1])), Tuple((u2[::1], i8[::1], u2[::1], i8)))"
         ),
         "mask_rows": (
             f"void(i8[:, ::1], f8[::1], boolean, {_LAW}, "

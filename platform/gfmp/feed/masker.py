@@ -15,6 +15,7 @@ time; masks are the same to the bit.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,31 +95,37 @@ class Masker:
         shown = np.array([v.words_per_base for v in ensemble.vocabularies])
         self._centre_probability = masking.fraction / shown
         self._words, self._word_counts = _replacements(masking, ensemble)
-        self._small_words = self._words.astype(np.min_scalar_type(ensemble.size - 1))
 
     def mask(self, content: TokenRows) -> Masked:
         """Hide spans of each row; [UNK] tokens stay as they are and are never scored."""
-        small = content.ids.dtype == self._small_words.dtype
+        small = content.ids.dtype == np.uint16
         kernels = KERNELS.after(len(content.ids)) if small else None
         return self._by_numpy(content) if kernels is None else self._compiled(kernels, content)
 
     def _compiled(self, kernels: Compiled, content: TokenRows) -> Masked:
-        lengths, vocabulary = content.lengths, content.vocabulary
-        spans = self._spans.tokens(content)
-        rows = np.stack((content.offsets[:-1], lengths, content.samples, spans, vocabulary), axis=1)
-        whole_spans = self._masking.law == "spans"
-        chances = np.full(len(rows), self._masking.fraction)
-        if not whole_spans:
+        num_rows, vocabulary, spans = len(content.samples), content.vocabulary, self._spans
+        rows = np.empty((num_rows, 5), dtype=np.int64)
+        rows[:, 0], rows[:, 1] = content.offsets[:-1], content.lengths
+        rows[:, 2], rows[:, 3], rows[:, 4] = content.samples, spans.tokens(content), vocabulary
+        whole_spans, most = self._masking.law == "spans", len(content.ids)
+        if whole_spans:
+            chances = np.full(num_rows, self._masking.fraction)
+            most = min(most, int(self._masking.fraction * most + rows[:, 3].sum()) + 1)
+        else:
             chances = self._centre_probability[vocabulary]
-        bounds = np.stack((np.cumsum(self._word_counts) - self._word_counts, self._word_counts))
-        shares = np.array([self._masking.mask_fraction, self._masking.random_fraction])
-        law = (key(self._seed, self._purpose), shares, self._small_words, bounds.T.copy())
-        ids = content.ids.copy()
-        targets = np.empty(len(ids), dtype=np.int64)
-        labels, ends = np.empty_like(ids), np.zeros(len(rows), dtype=np.int64)
-        kernels.mask_rows(rows, chances, whole_spans, law, (ids, targets, labels, ends))
-        num_targets = int(ends[-1]) if len(ends) else 0
+        ids, ends = content.ids.copy(), np.zeros(num_rows, dtype=np.int64)
+        targets, labels = np.empty(most, dtype=np.int64), np.empty(most, dtype=np.uint16)
+        law, out = self._compiled_law, (ids, targets, labels, ends)
+        kernels.mask_rows(rows, chances, whole_spans, law, out)
+        num_targets = int(ends[-1]) if num_rows else 0
         return Masked(ids, targets[:num_targets], labels[:num_targets], ends)
+
+    @cached_property
+    def _compiled_law(self) -> tuple[NDArray[np.generic], ...]:
+        shares = np.array([self._masking.mask_fraction, self._masking.random_fraction])
+        first = np.cumsum(self._word_counts) - self._word_counts
+        bounds = np.stack((first, self._word_counts), axis=1)
+        return key(self._seed, self._purpose), shares, self._words.astype(np.uint16), bounds
 
     def _by_numpy(self, content: TokenRows) -> Masked:
         draws = RowDraws.of(content, self._seed, self._purpose)

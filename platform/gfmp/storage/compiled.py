@@ -19,11 +19,8 @@ import tempfile
 import threading
 import types
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import SupportsInt
-
-import numpy as np
 
 from gfmp.errors import GfmpError
 from gfmp.storage.atomic import read_json, write_json
@@ -42,8 +39,7 @@ class Kernels:
     """The functions of one module, compiled when it pays.
 
     Args:
-        module: Name of the module; its functions import nothing and call only one another and
-            `high_product`.
+        module: Name of the module; its functions call only one another.
         signatures: Numba signatures by name of function, a function before its callers. They are
             fixed, so every process compiles the same code and may write the same files.
         worth: Units of work (bases, tokens) beyond which compiling costs less than it saves.
@@ -75,17 +71,15 @@ class Kernels:
     def _functions(self) -> Compiled | None:
         if not _numba_runs():
             return None
+        from numba.core.errors import NumbaError
+
         module = importlib.import_module(self._module)
-        with _one_at_a_time:
-            return _loaded(module, self._signatures)
-
-
-def high_product(left: SupportsInt, right: SupportsInt) -> np.uint64:
-    """Return the upper 64 bits of the product of two unsigned 64-bit numbers.
-
-    Compiled functions get the processor's own instruction in its place.
-    """
-    return np.uint64((int(left) * int(right)) >> 64)
+        try:
+            with _one_at_a_time:
+                return _loaded(module, self._signatures)
+        except NumbaError as fault:
+            _warn(f"numba does not compile {self._module} ({type(fault).__name__})")
+            return None
 
 
 def cache_root() -> Path | None:
@@ -119,14 +113,18 @@ def _numba_runs() -> bool:
     try:
         from numba import config
     except ImportError as fault:
-        warnings.warn(
-            f"numba does not load ({fault}): tokens are made and masked without compiled "
-            "functions, alike but several times slower; install numba>=0.68",
-            RuntimeWarning,
-            stacklevel=2,
-        )
+        _warn(f"numba does not load ({fault})")
         return False
     return not config.DISABLE_JIT
+
+
+def _warn(reason: str) -> None:
+    warnings.warn(
+        f"{reason}: tokens are made and masked without compiled functions, alike but several times "
+        "slower; install numba>=0.68",
+        RuntimeWarning,
+        stacklevel=3,
+    )
 
 
 def _loaded(module: types.ModuleType, signatures: Mapping[str, str]) -> Compiled:
@@ -191,8 +189,6 @@ def _compiled(
     import numba
 
     names: dict[str, object] = dict(vars(module))
-    if names.get("high_product") is high_product:
-        names["high_product"] = _high_product_instruction()
     with _numba_caching(folder):
         for name, signature in signatures.items():
             plain = vars(module)[name]
@@ -213,24 +209,3 @@ def _numba_caching(folder: Path | None) -> Iterator[None]:
         yield
     finally:
         config.CACHE_DIR = before
-
-
-def _high_product_instruction() -> Callable[[int, int], int]:
-    from llvmlite import ir
-    from numba.core import types as numba_types
-    from numba.extending import intrinsic
-
-    wide, word = ir.IntType(128), ir.IntType(64)
-
-    def _code(
-        context: object, builder: ir.IRBuilder, signature: object, factors: Sequence[ir.Value]
-    ) -> ir.Value:
-        left, right = (builder.zext(factor, wide) for factor in factors)
-        product = builder.mul(left, right)
-        return builder.trunc(builder.lshr(product, ir.Constant(wide, 64)), word)
-
-    def _typed(typing_context: object, left: object, right: object) -> object:
-        return numba_types.uint64(numba_types.uint64, numba_types.uint64), _code
-
-    instruction: Callable[[int, int], int] = intrinsic(_typed)
-    return instruction
