@@ -2,7 +2,8 @@
 
 Reading, cutting, tokenising, masking and packing are all inside. The genome is random DNA made
 on the spot, read through a corpus on disk, fresh windows in every round; variants alternate and
-the median over rounds of tokens per CPU-second (all threads) is printed.
+the median over rounds of tokens per CPU-second (all threads) is printed. Compiled functions are
+loaded before, as in a long run; `--plain` does without them.
 
     python tests/benchmarks/feed_tokens.py --demand 50000
 """
@@ -18,7 +19,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from figure import Figure
 
+from gfmp.feed import kernels
 from gfmp.feed.feed import Feed
 from gfmp.genome.corpus import Corpus
 from gfmp.genome.ingest import build_corpus
@@ -29,7 +32,10 @@ from gfmp.spec.pretrain import Masking
 from gfmp.vocabulary.ensemble import Ensemble
 from gfmp.vocabulary.registry import FamilyRegistry, find_recipe
 from gfmp.vocabulary.tokenizer import Tokenizer
+from tokenizer_registry import _bpe_encoding_kernels, _kmer_kernels
 
+KERNELS = (kernels.KERNELS, _bpe_encoding_kernels.KERNELS, _kmer_kernels.KERNELS)
+NEVER = 1 << 60
 SAMPLE_BP = 1_000_000
 STEPS_PER_ROUND = 4
 
@@ -88,7 +94,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--megabases", type=int, default=16)
     parser.add_argument("--sequences", type=int, default=256, help="per step")
+    parser.add_argument("--plain", action="store_true", help="without compiled functions")
     options = parser.parse_args()
+    for each in KERNELS:
+        each.pays_from(NEVER if options.plain else 0)
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     with tempfile.TemporaryDirectory() as folder:
         corpus = random_corpus(Path(folder), options.megabases)
@@ -108,6 +117,17 @@ def main() -> None:
         for name, rate in measure(feeds, options.rounds).items():
             ratio = f", {rate / options.demand:.1f} x the demand" if options.demand else ""
             print(f"{name}: {rate:,.0f} tokens per CPU-second{ratio}")
+            if options.demand:
+                Figure(
+                    item="7",
+                    work=f"read, cut, tokenise, mask and pack: {name}",
+                    peer="demand of the training step",
+                    peer_rate=options.demand,
+                    our_rate=rate,
+                    unit="tokens per CPU s",
+                    ratio=rate / options.demand,
+                    goal=20,
+                ).print()
 
 
 if __name__ == "__main__":
