@@ -192,5 +192,14 @@ def test_the_advice_says_what_it_stands_on() -> None:
     assert measured.every_steps < assumed.every_steps
 
 
+def test_the_interval_is_never_shorter_than_the_writing_of_a_commit() -> None:
+    story = Story().driver(0, "started").step(1).step(2)
+    story.after(0.001, "checkpoint", step=2, seconds=0.001, write_seconds=500.5)
+    advice = interval_advice(story.events)
+    assert advice is not None
+    assert round(best_interval(0.001, 86_400.0)) < 500
+    assert advice.every_steps == 501
+
+
 def goodput_wall() -> float:
     return goodput(with_a_failure().events).wall_seconds

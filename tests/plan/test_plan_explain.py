@@ -47,6 +47,7 @@ def test_every_number_a_person_asks_for_is_there() -> None:
         "final_evaluation_windows",
         "checkpoints_kept",
         "checkpoint_size",
+        "commit_memory",
     }
     assert expected <= set(rows)
 

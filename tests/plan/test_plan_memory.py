@@ -12,6 +12,7 @@ from gfmp.plan.memory import (
     activation_bytes,
     bucket_elements,
     checkpoint_bytes,
+    commit_bytes,
     model_states,
 )
 from gfmp.plan.values import Engine
@@ -84,3 +85,9 @@ def test_activations_grow_with_tokens_and_shrink_with_bf16() -> None:
 
 def test_a_checkpoint_is_twelve_bytes_a_parameter() -> None:
     assert checkpoint_bytes(119_510_370) == 1_434_124_440
+
+
+def test_a_commit_holds_the_weights_and_a_share_of_the_moments() -> None:
+    assert commit_bytes(1_000, 1) == checkpoint_bytes(1_000)
+    assert commit_bytes(1_000, 8) == 4_000 + 1_000
+    assert commit_bytes(1_000, 3) == 4_000 + 2_667

@@ -17,9 +17,11 @@ from training_world import Shape, World
 from gfmp.model.masked import build
 from gfmp.plan.values import Engine as EngineName
 from gfmp.plan.values import Plan
+from gfmp.spec.pretrain import Checkpointing
 from gfmp.storage.atomic import write_json
 from gfmp.training.batches import SoftmaxRows
 from gfmp.training.checkpoint import Identity, Store
+from gfmp.training.commits import Commits
 from gfmp.training.engine import PARTS, Engine, build_engine
 from gfmp.training.health import Incident
 from gfmp.training.manifest import Cursor
@@ -104,9 +106,12 @@ def straight_and_restored(stand: Stand, folder: Path) -> dict[str, object]:
     """Run 20 steps straight, and 10 after a restore into a fresh engine; tell what came out."""
     engine = stand.build()
     middle, first = stand.run(engine, Cursor(0, ORDER_START), HALF)
-    committed = stand.store(folder).commit(engine, middle, None)
+    commits = Commits(stand.store(folder), Checkpointing())
+    commits.begin(engine, middle, None)
     at_half = state_hash(engine)
     end, second = stand.run(engine, middle, STEPS)
+    committed = commits.settle()
+    assert committed is not None, "one was begun"
     fresh = stand.build()
     loaded, rejected = restore(stand.store(folder), fresh)
     assert loaded is not None and not rejected, "the checkpoint just committed is whole"
@@ -120,7 +125,7 @@ def straight_and_restored(stand: Stand, folder: Path) -> dict[str, object]:
         "half_restored": restored,
         "weights": stand.group.gather(weights_hash(engine)),
         "weights_restored": stand.group.gather(weights_hash(fresh)),
-        "checkpoint": str(committed.path),
+        "checkpoint": committed["path"],
     }
 
 

@@ -15,7 +15,7 @@
 | rank0 | resumed | step: last step of the checkpoint that was loaded |
 | rank0 | step | step, loss, loss/<vocabulary>, mixture/<vocabulary>: share of rows, seconds, ... |
 | rank0 | evaluation | step, heldout/<vocabulary>/loss, .../excess_bits: moves an adaptive mixture |
-| rank0 | checkpoint | step, path, bytes, seconds |
+| rank0 | checkpoint | step, path, bytes, seconds that steps waited, write_seconds in all |
 | rank0 | checkpoint_rejected | path, reason |
 | rank0 | incident | step, cause, policy, message, dump: a step whose numbers are not sound |
 | rank0 | left_out | step: it was dealt and not trained on |

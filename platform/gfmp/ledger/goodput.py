@@ -241,7 +241,9 @@ def interval_advice(events: Sequence[Event]) -> IntervalAdvice | None:
     if measured.failures:
         between = measured.wall_seconds / measured.failures
     save, step = fmean(saves), median(steps)
-    every = max(1, round(best_interval(save, between) / step))
+    # Commits are written beside the steps; the next one waits for the end of the one before.
+    written = max(_number(event, "write_seconds") for event in commits)
+    every = max(1, round(best_interval(save, between) / step), math.ceil(written / step))
     present = _usual_interval([event.step for event in commits])
     return IntervalAdvice(save, step, between, bool(measured.failures), present, every)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from gfmp.plan.estimate import H200, expected_rate, in_words
 from gfmp.plan.explain_feed import maker_number, mixture_numbers, span_numbers, span_words
 from gfmp.plan.lineage import lineage_numbers
-from gfmp.plan.memory import ENGINES, checkpoint_bytes, model_states
+from gfmp.plan.memory import ENGINES, checkpoint_bytes, commit_bytes, model_states
 from gfmp.plan.parameters import parameter_parts
 from gfmp.plan.schedule import commits, final_windows, kept, rate_in_words, short_evaluations
 from gfmp.plan.sizes import Sizes
@@ -265,6 +265,12 @@ def _checkpoints(sizes: Sizes) -> Iterator[Derived]:
         "bytes",
         f"12 bytes a parameter: fp32 weights and both moments; {_size(each)} each,"
         f" {_size(each * (kept(steps, checkpoint) + 1))} on disk while one is written",
+    )
+    yield Derived(
+        "commit_memory",
+        commit_bytes(sizes.parameters, sizes.batch.workers),
+        "bytes",
+        "main memory of rank 0, on top, while a checkpoint is written beside the steps",
     )
 
 

@@ -105,3 +105,11 @@ def activation_bytes(
 def checkpoint_bytes(parameters: int) -> int:
     """Return the size of one checkpoint: fp32 weights and both moments, 12 bytes each."""
     return (_FP32 + _MOMENTS) * parameters
+
+
+def commit_bytes(parameters: int, workers: int) -> int:
+    """Return the main memory of rank 0 that a commit takes while it is written beside the steps.
+
+    It holds a copy of all weights and of its share of the moments; other ranks hold their share.
+    """
+    return _FP32 * parameters + _shard(_MOMENTS * parameters, workers, sharded=True)

@@ -7,7 +7,6 @@ weights alone and is all that inference needs.
 
 from __future__ import annotations
 
-import re
 import shutil
 import uuid
 from collections.abc import Mapping, Sequence
@@ -16,15 +15,12 @@ from pathlib import Path
 
 import torch
 from pydantic import TypeAdapter
-from safetensors import SafetensorError
-from safetensors.torch import save_file
 from torch import Tensor
 
 from gfmp.errors import GfmpError, StorageError, TrainingError
 from gfmp.plan.values import Plan, What
 from gfmp.storage.atomic import (
     TEMPORARY_PREFIX,
-    fsync_file,
     publish_directory,
     storage_faults,
     write_json,
@@ -43,6 +39,7 @@ from gfmp.training.manifest import (
 )
 from gfmp.training.processes import Group
 from gfmp.training.room import require_room, too_large
+from gfmp.training.tensors import write_tensors
 from gfmp.vocabulary.ensemble import Ensemble
 
 
@@ -73,6 +70,23 @@ class Committed:
 
 
 @dataclass(frozen=True)
+class Snapshot:
+    """A state in main memory, apart from the training that goes on.
+
+    Attributes:
+        cursor: Where the run stood.
+        heldout_loss: Held-out loss at that step, None when it was not measured there.
+        held: What this rank writes, by file and name: fp32, on the CPU.
+        num_bytes: Bytes of what all ranks write.
+    """
+
+    cursor: Cursor
+    heldout_loss: float | None
+    held: Mapping[str, Mapping[str, Tensor]]
+    num_bytes: int
+
+
+@dataclass(frozen=True)
 class Store:
     """The checkpoints of one run; every call is made by all ranks together.
 
@@ -87,7 +101,16 @@ class Store:
     group: Group
 
     def commit(self, engine: Readable, cursor: Cursor, heldout_loss: float | None) -> Committed:
-        """Write the engine's state and publish it as one directory.
+        """Take the engine's state and publish it as one directory; raises as `publish` does."""
+        return self.publish(self.take(engine, cursor, heldout_loss))
+
+    def take(self, engine: Readable, cursor: Cursor, heldout_loss: float | None) -> Snapshot:
+        """Copy the engine's state to memory; training may go on as soon as this returns."""
+        held, num_bytes = _take(engine, self.group)
+        return Snapshot(cursor, heldout_loss, held, num_bytes)
+
+    def publish(self, snapshot: Snapshot) -> Committed:
+        """Write a state and publish it as one directory.
 
         Raises:
             TrainingError: a weight or moment is not finite; nothing is published.
@@ -95,15 +118,13 @@ class Store:
                 published.
             ExistsError: a checkpoint of this step is already there.
         """
-        final = self.folder / directory_name(cursor.step)
-        held, needed = _take(engine, self.group)
+        step, needed = snapshot.cursor.step, snapshot.num_bytes
+        final = self.folder / directory_name(step)
         staging = Path(self.group.on_root(lambda: str(self._stage(final, needed))))
         try:
-            written = self.group.all_agree(lambda: _write_share(staging, held, cursor.step))
+            written = self.group.all_agree(lambda: _write_share(staging, snapshot.held, step))
             files = {name: file for share in written for name, file in share.items()}
-            num_bytes = self.group.on_root(
-                lambda: self._publish(staging, cursor, heldout_loss, files)
-            )
+            num_bytes = self.group.on_root(lambda: self._publish(staging, snapshot, files))
         except GfmpError as fault:
             # Everything else, such as a rank that was killed, leaves the folder behind: whoever
             # restarts finds it, tells why this checkpoint is not there, and removes it.
@@ -123,14 +144,8 @@ class Store:
             staging.mkdir()
         return staging
 
-    def _publish(
-        self,
-        staging: Path,
-        cursor: Cursor,
-        heldout_loss: float | None,
-        files: Mapping[str, StoredFile],
-    ) -> int:
-        identity = self.identity
+    def _publish(self, staging: Path, snapshot: Snapshot, files: Mapping[str, StoredFile]) -> int:
+        identity, cursor = self.identity, snapshot.cursor
         write_json(staging / ENSEMBLE_FILE, identity.ensemble.to_json())
         versions = library_versions()
         manifest = Manifest(
@@ -138,7 +153,7 @@ class Store:
             what_fingerprint=identity.plan.what.fingerprint,
             what=identity.what(),
             ensemble_fingerprint=identity.ensemble.fingerprint,
-            heldout_loss=heldout_loss,
+            heldout_loss=snapshot.heldout_loss,
             written_by={
                 "engine": identity.plan.where.engine,
                 "ranks": str(self.group.world),
@@ -195,26 +210,8 @@ def _write_share(
     for file, tensors in held.items():
         _refuse_nonfinite(tensors, step)
         with storage_faults(staging / file):
-            save_tensors(tensors, staging / file, {"step": str(step)})
-            fsync_file(staging / file)
-            files[file] = stored_file(staging / file)
+            files[file] = write_tensors(tensors, staging / file, {"step": str(step)})
     return files
-
-
-def save_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str]) -> None:
-    """Write a safetensors file.
-
-    Raises:
-        OSError: what the operating system said.
-    """
-    try:
-        save_file(dict(tensors), path, metadata=dict(metadata))
-    except SafetensorError as fault:
-        # The library wraps what the operating system said; its number is in the text.
-        number = re.search(r"os error (\d+)", str(fault))
-        if number is None:
-            raise
-        raise OSError(int(number[1]), str(fault)) from fault
 
 
 def _refuse_nonfinite(tensors: Mapping[str, Tensor], step: int) -> None:

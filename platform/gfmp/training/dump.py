@@ -27,13 +27,14 @@ from gfmp.storage.atomic import (
     write_json,
 )
 from gfmp.storage.hashes import canonical_json, fingerprint, sha256_file
-from gfmp.training.checkpoint import Identity, save_tensors
+from gfmp.training.checkpoint import Identity
 from gfmp.training.engine import Readable
 from gfmp.training.health import Incident
 from gfmp.training.manifest import ENSEMBLE_FILE, WEIGHTS_FILE, directory_name, library_versions
 from gfmp.training.processes import Group
 from gfmp.training.room import require_room
 from gfmp.training.step import Agreement
+from gfmp.training.tensors import write_tensors
 from gfmp.vocabulary.ensemble import Ensemble
 
 FORMAT_VERSION = 1
@@ -184,7 +185,7 @@ def _publish(
     body: Mapping[str, object],
 ) -> None:
     with storage_faults(staging):
-        save_tensors(weights, staging / WEIGHTS_FILE, {})
+        write_tensors(weights, staging / WEIGHTS_FILE, {})
     write_json(staging / ENSEMBLE_FILE, identity.ensemble.to_json())
     write_json(staging / _PLAN_FILE, identity.plan.to_json())
     files = {path.name: sha256_file(path) for path in sorted(staging.iterdir())}

@@ -7,7 +7,7 @@ process alone).
 
 from __future__ import annotations
 
-from gfmp.training.hardware import flushed_denormals
+from gfmp.training.hardware import flushed_denormals, keep_freed_memory
 from gfmp.training.job import Job, Outcome, Recorder, StepSource
 from gfmp.training.session import Session
 
@@ -24,22 +24,35 @@ def train(job: Job) -> Outcome:
         MissingInputError: checkpoints were committed, and none is whole or none is left.
         StorageError: a checkpoint could not be written.
     """
+    if not job.plan.where.use_gpu:
+        keep_freed_memory()
     with flushed_denormals():
         return _train(job)
 
 
 def _train(job: Job) -> Outcome:
     session = Session.open(job)
+    try:
+        return _steps(session)
+    except Exception:
+        session.abandon()
+        raise
+
+
+def _steps(session: Session) -> Outcome:
     session.restore()
     batches = session.batches()
     while not session.finished:
         own = session.expect(batches)
-        agreed = session.agree(own, job.should_stop)
+        agreed = session.agree(own, session.job.should_stop)
+        if agreed.written:
+            session.settle()
         if agreed.stop:
             session.commit()
             return session.outcome("interrupted")
         if session.step(own, agreed):
             session.evaluate_if_due()
             session.commit_if_due()
+    session.settle()
     session.report()
     return session.outcome("finished")

@@ -25,11 +25,13 @@ class Group:
         rank: Number of this process, from 0.
         world: Number of processes.
         device: Where this process computes.
+        channel: What they talk over; None for the process group there is.
     """
 
     rank: int
     world: int
     device: torch.device
+    channel: dist.ProcessGroup | None = None
 
     @classmethod
     def join(cls, use_gpu: bool) -> Group:
@@ -42,17 +44,25 @@ class Group:
                 dist.init_process_group(backend, store=HashStore(), rank=0, world_size=1)
         return cls(dist.get_rank(), dist.get_world_size(), _device(use_gpu))
 
+    def apart(self) -> Group:
+        """Return the same ranks with a channel of their own, for one thread beside the training.
+
+        What two threads say over one channel would be taken for each other's. Every rank calls.
+        """
+        channel = dist.new_group(backend="gloo") if self.world > 1 else None
+        return Group(self.rank, self.world, torch.device("cpu"), channel)
+
     def sum(self, values: Tensor) -> Tensor:
         """Add `values` up over all ranks, in place, and return them; int64 wraps around."""
         if self.world > 1:
-            dist.all_reduce(values)
+            dist.all_reduce(values, group=self.channel)
         return values
 
     def gather(self, value: Shared) -> list[Shared]:
         """Return every rank's value, by rank."""
         values: list[Shared] = [value] * self.world
         if self.world > 1:
-            dist.all_gather_object(values, value)
+            dist.all_gather_object(values, value, group=self.channel)
         return values
 
     def on_root(self, call: Callable[[], Shared]) -> Shared:
@@ -79,7 +89,7 @@ class Group:
             return outcome[0]
         # Rank 0 has one item to give, every other rank one place to receive it in.
         carried: list[Any] = list(outcome) or [None]
-        dist.broadcast_object_list(carried, src=0)
+        dist.broadcast_object_list(carried, src=0, group=self.channel)
         received: Shared | GfmpError = carried[0]
         return received
 

@@ -20,6 +20,7 @@ from gfmp.plan.values import Plan
 from gfmp.training.baselines import Baselines
 from gfmp.training.batches import SoftmaxRows
 from gfmp.training.checkpoint import Identity, Store
+from gfmp.training.commits import Commits
 from gfmp.training.dump import Computed, Dumped, DumpPlace, write_dump
 from gfmp.training.engine import Engine, build_engine
 from gfmp.training.evaluate import Evaluator, mean_loss, summary
@@ -31,7 +32,6 @@ from gfmp.training.mixture import Reweigher
 from gfmp.training.processes import Group
 from gfmp.training.report import VocabularyReport, checks
 from gfmp.training.restore import forget_newer, restore, rewind, write_model
-from gfmp.training.retention import prune
 from gfmp.training.schedule import learning_rate
 from gfmp.training.step import ORDER_START, Agreement, Stepper, StepResult, advance, agree
 from gfmp.vocabulary.ensemble import Ensemble
@@ -56,6 +56,7 @@ class Session:
         self._stepper = Stepper(self.engine, softmax, group)
         self._evaluator = Evaluator(self.engine, softmax, job.ensemble, job.heldout, group)
         self._store = Store(job.checkpoints, Identity(job.plan, job.ensemble), group)
+        self._commits = Commits(self._store, job.plan.where.checkpoint)
         self._peak_flops = _total_peak(job, group)
         self._reweigher = _reweigher(job)
         self._committed_step = 0
@@ -149,7 +150,8 @@ class Session:
     def agree(self, own: tuple[TokenBatch, ...], should_stop: Callable[[], bool]) -> Agreement:
         """Tell all ranks what the global batch holds and whether rank 0 was asked to stop."""
         stop = self.group.rank == 0 and should_stop()
-        return agree(own, len(self.job.ensemble.vocabularies), stop, self.group)
+        num_vocabularies = len(self.job.ensemble.vocabularies)
+        return agree(own, num_vocabularies, stop, self.group, self._commits.written)
 
     def step(self, own: tuple[TokenBatch, ...], agreed: Agreement) -> bool:
         """Take one optimiser step and record it; False when the run went back instead.
@@ -176,6 +178,7 @@ class Session:
 
     def _go_on(self, incident: Incident, computed: Computed) -> bool:
         """Dump what an incident was computed from, and leave out what the plan says."""
+        self.settle()
         numbers = self.job.plan.where.numbers
         dumped = write_dump(self._dump_place, incident, computed)
         out = remedy(numbers, self.cursor, incident)
@@ -238,21 +241,30 @@ class Session:
         }
 
     def commit_if_due(self) -> None:
-        """Commit at the plan's interval and after the last step."""
+        """Commit at the plan's interval and after the last step; writing goes on beside."""
         if self.finished or self.cursor.step % self.job.plan.where.checkpoint.every_steps == 0:
-            self.commit()
+            self._begin_commit()
 
     def commit(self) -> None:
-        """Commit the present state unless it is committed already."""
-        if self.cursor.step == self._committed_step:
-            return
-        began = time.perf_counter()
-        done = self._store.commit(self.engine, self.cursor, self._heldout_loss)
-        self._committed_step = self.cursor.step
-        keep = self.job.plan.where.checkpoint
-        self.group.on_root(lambda: prune(self.job.checkpoints, keep))
-        fields = {"step": self.cursor.step, "path": str(done.path), "bytes": done.num_bytes}
-        self._record("checkpoint", fields | {"seconds": time.perf_counter() - began})
+        """Commit the present state unless it is committed already, and wait for it."""
+        self._begin_commit()
+        self.settle()
+
+    def _begin_commit(self) -> None:
+        if self.cursor.step != self._committed_step:
+            self.settle()  # one at a time: each holds a copy of the state
+            self._commits.begin(self.engine, self.cursor, self._heldout_loss)
+            self._committed_step = self.cursor.step
+
+    def settle(self) -> None:
+        """Wait for the commit in flight, if there is one, and record it; raises what it raised."""
+        written = self._commits.settle()
+        if written is not None:
+            self._record("checkpoint", written)
+
+    def abandon(self) -> None:
+        """Let a commit in flight end, within bounds, before an error ends the run."""
+        self._commits.abandon()
 
     def report(self) -> None:
         """Score the held-out windows in full, beside the baselines, and record the report."""

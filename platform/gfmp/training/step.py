@@ -27,6 +27,7 @@ class Agreement:
 
     Attributes:
         stop: Rank 0 was asked to stop.
+        written: The commit in flight has ended on every rank.
         digest: Sum of the digests of the global batch's rows modulo 2**64.
         tokens: Tokens of the global batch.
         squared_lengths: Sum of L * L over its sequences.
@@ -34,6 +35,7 @@ class Agreement:
     """
 
     stop: bool
+    written: bool
     digest: int
     tokens: int
     squared_lengths: int
@@ -59,29 +61,35 @@ class StepResult:
 
 
 def agree(
-    batches: Sequence[TokenBatch], num_vocabularies: int, stop: bool, group: Group
+    batches: Sequence[TokenBatch],
+    num_vocabularies: int,
+    stop: bool,
+    group: Group,
+    written: bool = False,
 ) -> Agreement:
     """Add up over all ranks what the step needs to know before its first forward pass.
 
-    `stop` counts on rank 0 only.
+    `stop` counts on rank 0 only, `written` on all together.
     """
     # One sum over one array: unlike numpy's scalars, its sums wrap around without a warning.
     digest = np.concatenate([batch.digests for batch in batches]).sum(dtype=np.uint64)
-    numbers = np.zeros(4 + num_vocabularies, dtype=np.int64)
+    numbers = np.zeros(5 + num_vocabularies, dtype=np.int64)
     for batch in batches:
         lengths = np.diff(batch.cu_seqlens).astype(np.int64)
         numbers[2:4] += (lengths.sum(), np.square(lengths).sum())
-        numbers[4:] += count_targets(batch, num_vocabularies)
+        numbers[5:] += count_targets(batch, num_vocabularies)
     numbers[0] = stop and group.rank == 0
+    numbers[4] = written
     # int64 sums wrap around, which is addition modulo 2**64.
     numbers[1] = digest.astype(np.int64)
     total = group.sum(torch.from_numpy(numbers).to(group.device)).tolist()
     return Agreement(
         stop=total[0] > 0,
+        written=total[4] == group.world,
         digest=total[1] % 2**64,
         tokens=total[2],
         squared_lengths=total[3],
-        targets=tuple(total[4:]),
+        targets=tuple(total[5:]),
     )
 
 
