@@ -13,11 +13,12 @@ from torch import Tensor
 from gfmp.model.alibi import BiasCache, slopes
 from gfmp.model.attention import (
     Attention,
-    Kernel,
     Padded,
     PerSequence,
     choose_kernel,
+    fused_kernels,
 )
+from gfmp.model.choice import Kernel
 from gfmp.model.tokens import Packing
 
 HEADS, WIDTH = 3, 8
@@ -80,13 +81,25 @@ def test_sixteen_bit_inputs_come_back_in_their_dtype() -> None:
     torch.testing.assert_close(mixed.float(), naive(draw((20, 30)), (20, 30)), rtol=0.05, atol=0.05)
 
 
-def test_the_kernel_is_chosen_once_by_device_and_dtype(caplog: pytest.LogCaptureFixture) -> None:
-    bias = BiasCache(HEADS)
-    assert isinstance(choose_kernel("cpu", torch.bfloat16, bias), PerSequence)
-    assert isinstance(choose_kernel("cuda", torch.float32, bias), Padded)
-    assert "padded" in caplog.text
-    if importlib.util.find_spec("flash_attn") is None:
-        assert isinstance(choose_kernel("cuda", torch.bfloat16, bias), Padded)
+def test_autocast_does_not_narrow_attention_on_a_cpu() -> None:
+    packing, narrow = Packing.of((20, 30), CPU), draw((20, 30)).bfloat16()
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = Attention(HEADS)(narrow, packing)
+    assert torch.equal(mixed, Attention(HEADS)(narrow.float(), packing).bfloat16())
+
+
+def test_a_cpu_attends_one_sequence_after_the_other() -> None:
+    packing = Packing.of((4, 3), CPU)
+    for dtype in (torch.float32, torch.bfloat16):
+        chosen = choose_kernel(draw((4, 3)).to(dtype), packing, BiasCache(HEADS))
+        assert isinstance(chosen, PerSequence)
+
+
+def test_fused_kernels_build_the_bias_themselves() -> None:
+    installed = importlib.util.find_spec("flash_attn") is not None
+    names = ["flex", "flash-attn"] if installed else ["flex"]
+    assert list(fused_kernels(torch.bfloat16, BiasCache(HEADS))) == names
+    assert list(fused_kernels(torch.float32, BiasCache(HEADS))) == ["flex"]
 
 
 def test_packing_counts_offsets() -> None:

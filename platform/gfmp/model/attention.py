@@ -1,6 +1,6 @@
 """Bidirectional ALiBi attention over packed sequences, by the fastest kernel there is.
 
-Three kernels, one meaning: softmax(q k / sqrt(K) - slope |i - j|) v inside each sequence. Which
+Four kernels, one meaning: softmax(q k / sqrt(K) - slope |i - j|) v inside each sequence. Which
 one is decided once per device and dtype, at the first forward pass.
 """
 
@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import logging
-from collections.abc import Callable
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -17,10 +16,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from gfmp.model.alibi import BiasCache
+from gfmp.model.choice import Kernel, fastest
 from gfmp.model.tokens import Packing
 
-log = logging.getLogger(__name__)
-Kernel = Callable[[Tensor, Packing], Tensor]
+# What `scaled_dot_product_attention` runs on a CPU when its bias needs no gradient.
+_CPU_FLASH = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+_CPU_FLASH_BACKWARD = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward
 
 
 class Attention:
@@ -46,23 +47,30 @@ class Attention:
         """
         key = (qkv_T3HK.device.type, qkv_T3HK.dtype)
         if key not in self._kernels:
-            self._kernels[key] = choose_kernel(*key, self.bias)
+            self._kernels[key] = choose_kernel(qkv_T3HK, packing, self.bias)
         return self._kernels[key](qkv_T3HK, packing)
 
 
-def choose_kernel(device_type: str, dtype: torch.dtype, bias: BiasCache) -> Kernel:
-    """Return the kernel for a device and dtype.
+def choose_kernel(qkv_T3HK: Tensor, packing: Packing, bias: BiasCache) -> Kernel:
+    """Return the kernel for the device and dtype of this input.
 
     CPU: per sequence, because its fused kernel takes an additive bias and padding costs more
-    than the loop. CUDA: flash-attn when it is installed and the dtype is 16 bits wide, because
-    it computes the bias itself; else padded rows with a materialised bias.
+    than the loop. CUDA: the fastest of the fused ones that agrees with padded rows here.
     """
-    if device_type == "cpu":
+    if qkv_T3HK.device.type == "cpu":
         return PerSequence(bias)
+    return fastest(fused_kernels(qkv_T3HK.dtype, bias), Padded(bias), qkv_T3HK, packing)
+
+
+def fused_kernels(dtype: torch.dtype, bias: BiasCache) -> dict[str, Kernel]:
+    """Return the kernels that build the bias themselves, the preferred first."""
+    # Imported where a GPU is: it brings the compiler along.
+    from gfmp.model.flex import FlexDocuments
+
+    found: dict[str, Kernel] = {"flex": FlexDocuments(bias)}
     if dtype in (torch.bfloat16, torch.float16) and importlib.util.find_spec("flash_attn"):
-        return FlashVarlen(bias)
-    log.warning("flash-attn is not usable for %s on %s; attention is padded", dtype, device_type)
-    return Padded(bias)
+        found["flash-attn"] = FlashVarlen(bias)
+    return found
 
 
 class PerSequence:
@@ -77,18 +85,63 @@ class PerSequence:
 
     def __call__(self, qkv_T3HK: Tensor, packing: Packing) -> Tensor:
         """Attend; see `Attention.__call__`."""
-        num_tokens, _, num_heads, head_width = qkv_T3HK.shape
-        # One copy that makes each head's rows contiguous is cheaper than strided gemms.
-        qkv_3HTK = qkv_T3HK.float().permute(1, 2, 0, 3).contiguous()
-        mixed = []
-        for part in qkv_3HTK.split(packing.lengths, dim=2):
-            bias = self._bias.bias_HLL(part.shape[2], part.device)
-            query, key, value = part[:, None].unbind(0)
-            mixed.append(
-                functional.scaled_dot_product_attention(query, key, value, attn_mask=bias[None])[0]
+        bias = self._bias.bias_HLL(packing.longest, qkv_T3HK.device)
+        mixed: Tensor = _Sequences.apply(qkv_T3HK.float(), packing.lengths, bias)
+        return mixed.flatten(1).to(qkv_T3HK.dtype)
+
+
+class _Sequences(torch.autograd.Function):
+    """The loop over sequences as one node of the graph: its parts are written where they belong.
+
+    As single calls, autograd pads, stacks and concatenates the gradients of every sequence.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,  # noqa: ANN401 - torch types no context with saved tensors
+        qkv_T3HK: Tensor,
+        lengths: tuple[int, ...],
+        bias_HLL: Tensor,
+    ) -> Tensor:
+        """Attend inside each sequence, shape (T, H, K)."""
+        # The kernel takes strides: a copy with contiguous heads cost more than it saved.
+        qkv_3HTK = qkv_T3HK.permute(1, 2, 0, 3)
+        out_THK = torch.empty_like(qkv_T3HK[:, 0])
+        sums = []
+        for rows, bias in _parts(lengths, bias_HLL):
+            query, key, value = qkv_3HTK[:, None, :, rows].unbind(0)
+            mixed, log_sums = _CPU_FLASH(query, key, value, attn_mask=bias)
+            out_THK[rows] = mixed[0].transpose(0, 1)
+            sums.append(log_sums)
+        ctx.save_for_backward(qkv_3HTK, out_THK, bias_HLL, *sums)
+        ctx.lengths = lengths
+        return out_THK
+
+    @staticmethod
+    def backward(
+        ctx: Any,  # noqa: ANN401 - as above
+        grad_THK: Tensor,
+    ) -> tuple[Tensor, None, None]:
+        """Return the gradient of the queries, keys and values."""
+        qkv_3HTK, out_THK, bias_HLL, *sums = ctx.saved_tensors
+        grad_T3HK = grad_THK.new_empty(len(grad_THK), 3, *grad_THK.shape[1:])
+        for (rows, bias), log_sums in zip(_parts(ctx.lengths, bias_HLL), sums, strict=True):
+            query, key, value = qkv_3HTK[:, None, :, rows].unbind(0)
+            grad, out = (tensor[rows].transpose(0, 1)[None] for tensor in (grad_THK, out_THK))
+            grads = _CPU_FLASH_BACKWARD(
+                grad, query, key, value, out, log_sums, 0.0, False, attn_mask=bias
             )
-        out = torch.cat(mixed, dim=1).transpose(0, 1)
-        return out.reshape(num_tokens, num_heads * head_width).to(qkv_T3HK.dtype)
+            for place, part in enumerate(grads):
+                grad_T3HK[rows, place] = part[0].transpose(0, 1)
+        return grad_T3HK, None, None
+
+
+def _parts(lengths: tuple[int, ...], bias_HLL: Tensor) -> Iterator[tuple[slice, Tensor]]:
+    """Yield the rows of each sequence and its bias, shape (1, H, L, L)."""
+    first = 0
+    for length in lengths:
+        yield slice(first, first + length), bias_HLL[None, :, :length, :length]
+        first += length
 
 
 class Padded:

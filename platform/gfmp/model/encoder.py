@@ -5,6 +5,10 @@ Source: Ye et al., Genomics-FM, A.1.1; Portes et al., MosaicBERT (2023).
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import cast
+
+import torch
 from torch import Tensor, nn
 
 from gfmp.model.attention import Attention
@@ -35,14 +39,22 @@ class Block(nn.Module):
         self.attention_norm = LayerNorm(width)
         self.feed_forward = GatedFeedForward(width, architecture.intermediate)
         self.output_norm = LayerNorm(width)
+        self._fused: Callable[[Tensor, Tensor], Tensor] | None = None
 
     def forward(self, hidden_TD: Tensor, packing: Packing) -> Tensor:
         """Transform packed hidden states, shape (T, D) to (T, D)."""
         num_tokens, width = hidden_TD.shape
         head_width = width // self._num_heads
         qkv = self.qkv(hidden_TD).view(num_tokens, 3, self._num_heads, head_width)
-        mixed = self.out(self._attention(qkv, packing))
-        hidden_TD = self.attention_norm(hidden_TD + mixed)
+        finish = self._fused or self._after_attention
+        return finish(hidden_TD, self._attention(qkv, packing))
+
+    def fuse(self) -> None:
+        """Let the compiler fuse what follows attention, for any number of tokens, on a GPU."""
+        self._fused = torch.compile(self._after_attention, dynamic=True)
+
+    def _after_attention(self, hidden_TD: Tensor, mixed_TD: Tensor) -> Tensor:
+        hidden_TD = self.attention_norm(hidden_TD + self.out(mixed_TD))
         output: Tensor = self.output_norm(hidden_TD + self.feed_forward(hidden_TD))
         return output
 
@@ -64,6 +76,11 @@ class Encoder(nn.Module):
         self.blocks = nn.ModuleList(
             Block(architecture, attention) for _ in range(architecture.layers)
         )
+
+    def fuse(self) -> None:
+        """See `Block.fuse`."""
+        for block in self.blocks:
+            cast(Block, block).fuse()
 
     def forward(self, ids_T: Tensor, packing: Packing) -> Tensor:
         """Encode packed ids, shape (T,), to hidden states, shape (T, D)."""

@@ -25,6 +25,8 @@ class Packing:
         """Build the packing of sequences of these lengths."""
         offsets = torch.zeros(len(lengths) + 1, dtype=torch.int32)
         torch.cumsum(torch.tensor(lengths, dtype=torch.int32), 0, out=offsets[1:])
+        if device.type == "cuda":
+            offsets = offsets.pin_memory()
         return cls(lengths, offsets.to(device, non_blocking=True))
 
     @property

@@ -14,6 +14,9 @@ from gfmp.model.tokens import Packing, TokenTensors
 from gfmp.spec.pretrain import Masking
 from gfmp.vocabulary.ensemble import Ensemble
 
+# Tokens of a tile of `gfmp.model.flex`, which is not imported here: it brings the compiler along.
+TILE_TOKENS = 128
+
 
 @dataclass(frozen=True)
 class SoftmaxRows:
@@ -65,15 +68,24 @@ def to_tensors(batch: TokenBatch, softmax: SoftmaxRows, device: torch.device) ->
     assert labels.size == 0 or labels.min() >= 0, "a target is a word of its row's vocabulary"
     counts = np.bincount(vocabulary, minlength=len(softmax.rows))
 
-    def _moved(values: NDArray[np.integer]) -> Tensor:
-        tensor = torch.from_numpy(values.astype(np.int64))
-        return tensor.to(device, non_blocking=True)
-
-    lengths = tuple(np.diff(batch.cu_seqlens).tolist())
+    lengths, rest = np.diff(batch.cu_seqlens).tolist(), _rest(batch.num_tokens, device)
     return TokenTensors(
-        ids_T=_moved(batch.ids),
-        packing=Packing.of(lengths, device),
-        positions_M=_moved(batch.positions[order]),
-        labels_M=_moved(labels),
+        ids_T=_moved(np.pad(batch.ids, (0, rest)) if rest else batch.ids, device),
+        packing=Packing.of((*lengths, rest) if rest else tuple(lengths), device),
+        positions_M=_moved(batch.positions[order], device),
+        labels_M=_moved(labels, device),
         counts=tuple(counts.tolist()),
     )
+
+
+def _rest(num_tokens: int, device: torch.device) -> int:
+    """Return how many tokens of no sequence fill the last tile of the fused kernels of a GPU."""
+    return -num_tokens % TILE_TOKENS if device.type == "cuda" else 0
+
+
+def _moved(values: NDArray[np.integer], device: torch.device) -> Tensor:
+    """Return values as int64 on `device`; they cross to a GPU narrow, beside what it computes."""
+    if device.type != "cuda":
+        return torch.from_numpy(values.astype(np.int64))
+    narrow = torch.from_numpy(values.astype(np.int32)).pin_memory()
+    return narrow.to(device, non_blocking=True).long()

@@ -82,6 +82,9 @@ class Engine(Readable, Protocol):
 def build_engine(plan: Plan, model: MaskedLanguageModel, group: Group) -> Engine:
     """Return the engine of the plan around `model`, on the group's device."""
     model.to(group.device)
+    if group.device.type == "cuda" and plan.where.engine != "zero3":
+        # ZeRO 3 gathers weights around the forward pass of each layer, which a fused one has not.
+        model.encoder.fuse()
     # Engines are imported where they are chosen: DeepSpeed is slow to load and often not needed.
     if plan.where.engine == "ddp":
         from gfmp.training.plain import PlainEngine
