@@ -14,7 +14,7 @@ from gfmp.storage.hashes import fingerprint
 
 # By kind of learner. Goes up when a change of gfmp changes the numbers of its cells; finished ones
 # then run again.
-NUMERICS_VERSIONS = {"finetune": 1, "probe": 2, "kmer": 1, "cnn": 1}
+NUMERICS_VERSIONS = {"finetune": 2, "probe": 2, "kmer": 1, "cnn": 1}
 NONE = ""
 
 
