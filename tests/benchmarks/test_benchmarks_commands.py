@@ -14,7 +14,7 @@ FOLDER = Path(__file__).parent
 COMMANDS = {
     "feed_tokens.py": ("--demand", "15000"),
     "corpus_ingest.py": ("--rounds", "1"),
-    "submit_throughput.py": ("--steps", "40"),
+    "submit_throughput.py": ("--rounds", "1", "--steps", "40"),
     "sweep_cells.py": ("--rounds", "1"),
     "kmer_encoding.py": ("--rounds", "1"),
     "bpe_training.py": ("--rounds", "1", "--bases", "1000000"),
@@ -23,9 +23,11 @@ COMMANDS = {
     "train_step.py": ("--rounds", "1", "--sequences", "2"),
     "checkpoint_pause.py": ("--rounds", "1", "--sequences", "2"),
     "gpu.py": ("--rehearse",),
+    "data_scale.py": ("--rounds", "1", "--megabases", "5"),
+    "plan_reality.py": ("--rounds", "1", "--steps", "30"),
 }
 # What other benchmarks import or start.
-PARTS = {"bare_loop.py", "device_kmers.py", "figure.py", "genomes.py", "step_peers.py"}
+PARTS = {"bare_loop.py", "device_kmers.py", "figure.py", "genomes.py", "step_peers.py", "table.py"}
 # Public benchmark files are not shipped; this names a folder that has them, in the layout of GUE.
 DATA_VARIABLE = "GFMP_BENCHMARK_DATA"
 # A finished sweep takes too long to make here; this names one, by its run.
@@ -65,7 +67,7 @@ def test_the_advisor_is_held_against_a_sweep() -> None:
 @pytest.mark.bench
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_benchmark_prints_its_ratio(name: str, tmp_path: Path) -> None:
-    place = ("--workspace", str(tmp_path)) if name.startswith("submit") else ()
+    place = ("--workspace", str(tmp_path)) if name.startswith(("submit", "plan")) else ()
     done = subprocess.run(
         [sys.executable, FOLDER / name, *COMMANDS[name], *place],
         capture_output=True,

@@ -105,3 +105,48 @@ def test_rays_node_is_itself_again_after_a_start() -> None:
         changed = {name for name in before if vars(Node)[name] is not before[name]}
     assert changed == {"start_log_monitor", "start_api_server", "start_monitor"}
     assert dict(vars(Node)) == before
+
+
+@pytest.mark.parametrize("address", ["", "10.0.0.1:6379"])
+def test_ray_train_starts_no_helper_that_nobody_uses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    from ray.train import RunConfig, ScalingConfig
+    from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
+
+    from gfmp.cluster.rendezvous import process_group
+    from gfmp.cluster.trainer import LeanTrainer, OneMachine
+
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    given: dict[str, object] = {}
+
+    def controller(self: DataParallelTrainer, **settings: object) -> object:
+        given.update(settings)
+        raise InterruptedError  # nothing is run here
+
+    monkeypatch.setattr(DataParallelTrainer, "_initialize_and_run_controller", controller)
+    trainer = LeanTrainer(
+        print,
+        backend_config=process_group(use_gpu=False),
+        scaling_config=ScalingConfig(num_workers=2),
+        run_config=RunConfig(name="here", storage_path=str(tmp_path)),
+    )
+    with pytest.raises(InterruptedError):
+        trainer.fit()
+    callbacks = given["callbacks"]
+    assert isinstance(callbacks, list)
+    names = {type(callback).__name__ for callback in callbacks}
+    assert "BackendSetupCallback" in names and "DatasetsCallback" not in names
+    assert ("PlacementGroupCleanerCallback" in names) is bool(address)
+    assert isinstance(given["scaling_policy"], OneMachine) is not bool(address)
+
+
+def test_one_machine_asks_nobody_for_nodes() -> None:
+    from ray.train import ScalingConfig
+
+    from gfmp.cluster.trainer import OneMachine
+
+    policy = OneMachine(ScalingConfig(num_workers=3))
+    decision = policy.make_decision_for_non_running_worker_group()
+    assert decision.num_workers == 3  # and no coordinator was needed to say so
+    policy._cancel_resource_request()

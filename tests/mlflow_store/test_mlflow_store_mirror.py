@@ -260,6 +260,13 @@ def test_two_processes_never_mirror_one_run_at_once(
         Mirror(finished, workspace).sync()
 
 
+@pytest.mark.parametrize(
+    ("cpu_seconds", "waited"), [(0.0, 5.0), (0.02, 5.0), (0.05, 10.0), (0.2, 40.0), (9.0, 60.0)]
+)
+def test_a_dear_synchronisation_comes_less_often(cpu_seconds: float, waited: float) -> None:
+    assert mirror_module.interval(cpu_seconds) == pytest.approx(waited)
+
+
 def test_following_keeps_up_and_ends_with_the_last_word(
     run: Run,
     workspace: Workspace,
@@ -268,6 +275,7 @@ def test_following_keeps_up_and_ends_with_the_last_word(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(mirror_module, "INTERVAL_SECONDS", 0.05)
+    monkeypatch.setattr(mirror_module, "MAX_INTERVAL_SECONDS", 0.1)
     mirror, stop = Mirror(run, workspace), threading.Event()
     thread = threading.Thread(target=mirror.follow, args=(stop,))
     with run.own(), run.open_writer("driver") as driver:

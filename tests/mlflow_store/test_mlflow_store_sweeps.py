@@ -317,6 +317,7 @@ def test_following_mirrors_cells_while_the_sweep_goes_on(
     sweep: Run, workspace: Workspace, client: MlflowClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mirror_module, "INTERVAL_SECONDS", 0.05)
+    monkeypatch.setattr(mirror_module, "MAX_INTERVAL_SECONDS", 0.1)
     searches, search = [], Children._search
 
     def counted(self: Children) -> Iterator[MlflowRun]:

@@ -24,11 +24,24 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("job", type=JOB)
+@click.option(
+    "--calibrate", is_flag=True, help="Measure some of JOB's steps here first, for its estimates."
+)
 @set_option
 @json_option
 @workspace_option
-def plan(job: Path, assignments: tuple[str, ...], as_json: bool, workspace: Workspace) -> None:
-    """Print what JOB would do: every number with its reason. Runs nothing."""
+def plan(
+    job: Path,
+    calibrate: bool,
+    assignments: tuple[str, ...],
+    as_json: bool,
+    workspace: Workspace,
+) -> None:
+    """Print what JOB would do: every number with its reason. Runs nothing.
+
+    With --calibrate a few of its own steps are taken and forgotten; what they cost is kept in the
+    workspace, and every later plan of the same kind on this machine is estimated by it.
+    """
     from gfmp.cli.loading import load_job
     from gfmp.cli.render.plan import show_corpus_target, show_plan
     from gfmp.cli.render.text import as_json as show_json
@@ -49,7 +62,15 @@ def plan(job: Path, assignments: tuple[str, ...], as_json: bool, workspace: Work
         plan_sweep(spec, document, workspace, as_json)
         return
     parent = expected_parent(spec, workspace)
-    made = resolve(spec, survey(spec, document.path, workspace, parent).known, document.where)
+    found = survey(spec, document.path, workspace, parent)
+    made = resolve(spec, found.known, document.where)
+    if calibrate:
+        from gfmp.cluster.calibrate import Asked
+        from gfmp.cluster.calibrate import calibrate as measure
+        from gfmp.plan.calibration import remember
+
+        remember(workspace, measure(Asked(made, found, document.path)))
+        made = resolve(spec, survey(spec, document.path, workspace, parent).known, document.where)
     if as_json:
         show_json(made.to_json())
     else:

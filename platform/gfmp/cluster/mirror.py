@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -16,6 +17,9 @@ from gfmp.storage.workspace import Workspace
 # server that is silent must not keep a machine that is about to be taken away.
 GRACE_SECONDS = 60.0
 STOPPED_SECONDS = 10.0
+# MLflow hears of a run this long after it began, or after its first step.
+HEAD_START_SECONDS = 30.0
+_LOOK_SECONDS = 1.0
 Say = Callable[[str], None]
 _log = logging.getLogger(__name__)
 
@@ -69,8 +73,9 @@ class _Beside:
 
     def work(self) -> None:
         """Follow the ledger until told to stop."""
-        # The import alone takes seconds, so it happens here and not on the way to the first step.
+        # The import alone takes seconds of CPU, which the start of the ranks needs more.
         try:
+            self._let_it_start()
             from gfmp.mlflow_store.sweeps import mirror_of
 
             mirror = mirror_of(self.run, self.workspace)
@@ -79,3 +84,12 @@ class _Beside:
         except Exception as fault:
             _log.exception("MLflow was not updated; the ledger is complete")
             self.problem = f"{type(fault).__name__}: {fault}"
+
+    def _let_it_start(self) -> None:
+        """Wait for the first step of this start, but not for long."""
+        if self.run.header.kind != "pretrain":
+            return
+        before, until = self.run.last_step(), time.monotonic() + HEAD_START_SECONDS
+        while time.monotonic() < until and self.run.last_step() == before:
+            if self.stop.wait(_LOOK_SECONDS):
+                return

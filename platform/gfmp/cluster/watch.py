@@ -21,7 +21,7 @@ from gfmp.ledger.run import Run
 from gfmp.ledger.writer import LedgerWriter, ledger_files
 from gfmp.plan.cells import Cell
 
-_POLL_SECONDS = 0.2
+_POLL_SECONDS = 0.5
 
 
 class Console(Protocol):

@@ -27,6 +27,8 @@ from gfmp.storage.workspace import Workspace
 
 INTERVAL_SECONDS = 5.0
 MAX_INTERVAL_SECONDS = 60.0
+# Of one core, beside the training. A synchronisation that costs more comes less often.
+CPU_SHARE = 0.005
 FIGURE_SECONDS = 60.0
 _LOCK_SECONDS = 30.0
 OVER = (Status.FINISHED, Status.FAILED, Status.INTERRUPTED)
@@ -95,8 +97,10 @@ class RunMirror(ABC):
         with contextlib.ExitStack() as held:
             while True:
                 last = stop.wait(delay)
+                before = time.thread_time()
                 succeeded = self._attempt(held)
-                delay = INTERVAL_SECONDS if succeeded else _backoff(delay)
+                cost = time.thread_time() - before
+                delay = interval(cost) if succeeded else _backoff(delay)
                 if last:
                     return
 
@@ -218,6 +222,11 @@ class Mirror(RunMirror):
             return num_points > 0 and time.monotonic() - self._drawn_at > FIGURE_SECONDS
         news = num_points > 0 or tracked.status != payload.mlflow_status(status)
         return news or not any(self._run.figures_path.glob("*.png"))
+
+
+def interval(cpu_seconds: float) -> float:
+    """Return how long to wait after a synchronisation that cost so much."""
+    return min(max(INTERVAL_SECONDS, cpu_seconds / CPU_SHARE), MAX_INTERVAL_SECONDS)
 
 
 def _backoff(delay: float) -> float:

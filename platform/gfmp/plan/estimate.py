@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gfmp.plan.calibration import Calibration
 from gfmp.plan.facts import Machine
 from gfmp.spec.pretrain import Precision
 
@@ -54,9 +55,16 @@ SMALL_GPU = Device("GPU of less than 36 GiB", 8e12, 65e12, 0.5, 0.35, "T4 data s
 
 @dataclass(frozen=True)
 class Rate:
-    """Expected speed of all ranks together, and where the number comes from."""
+    """Expected speed, and where the number comes from.
+
+    Attributes:
+        flops_per_second: Of all ranks together.
+        flops_per_cpu_second: Per second of CPU that they use; 0 for GPUs.
+        reason: Where the numbers come from.
+    """
 
     flops_per_second: float
+    flops_per_cpu_second: float
     reason: str
 
 
@@ -84,8 +92,19 @@ def expected_rate(
     peak, share = _peak(device, precision)
     return Rate(
         count * device.reached(precision),
+        0.0 if use_gpu else device.reached(precision),
         f"{count:,} x {device.name} at {peak / 1e12:g} TFLOP/s {precision} x {share:.0%}"
-        f" ({device.source})",
+        f" ({device.source}; `gfmp plan JOB --calibrate` measures this machine)",
+    )
+
+
+def calibrated_rate(found: Calibration) -> Rate:
+    """Return the rate that was measured with a job's own steps."""
+    return Rate(
+        found.flops_per_second,
+        found.flops_per_cpu_second,
+        f"{found.machine} with torch {found.torch}: {found.flops_per_second / 1e9:,.1f} GFLOP/s,"
+        f" measured on {found.date} over {found.steps:,} steps of this job",
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gfmp.plan.estimate import H200, expected_rate, in_words
+from gfmp.plan.explain_cost import cost_numbers, measured_memory
 from gfmp.plan.explain_feed import maker_number, mixture_numbers, span_numbers, span_words
 from gfmp.plan.lineage import lineage_numbers
 from gfmp.plan.memory import ENGINES, checkpoint_bytes, commit_bytes, model_states
@@ -12,8 +12,6 @@ from gfmp.plan.parameters import parameter_parts
 from gfmp.plan.schedule import commits, final_windows, kept, rate_in_words, short_evaluations
 from gfmp.plan.sizes import Sizes
 from gfmp.plan.values import Derived
-
-_DAY_SECONDS = 86_400
 
 
 def explain(sizes: Sizes) -> tuple[Derived, ...]:
@@ -32,7 +30,8 @@ def explain(sizes: Sizes) -> tuple[Derived, ...]:
         *_length(sizes),
         *_optimisation(sizes),
         *_memory(sizes),
-        *_cost(sizes),
+        *measured_memory(sizes),
+        *cost_numbers(sizes),
         *_evaluation(sizes),
         *_checkpoints(sizes),
     )
@@ -96,6 +95,12 @@ def _batch(sizes: Sizes) -> Iterator[Derived]:
         )
     yield Derived("global_batch_sequences", step.num_sequences, "sequences", reason)
     yield Derived("tokens_per_step", step.num_tokens, "tokens", step.equation)
+    yield Derived(
+        "micro_batch_tokens",
+        step.micro_batch_tokens,
+        "tokens",
+        "expected tokens of one forward pass of a worker",
+    )
     yield Derived(
         "accumulation",
         step.accumulation,
@@ -192,37 +197,6 @@ def _room(sizes: Sizes) -> str:
 def _needed(sizes: Sizes) -> int:
     states = model_states(sizes.parameters, sizes.engine, sizes.batch.workers, sizes.spec.precision)
     return states.total + sizes.activations
-
-
-def _cost(sizes: Sizes) -> Iterator[Derived]:
-    spec, step = sizes.spec, sizes.step_flops
-    rate = expected_rate(
-        sizes.known.machine, sizes.batch.workers, sizes.threads, sizes.use_gpu, spec.precision
-    )
-    total = step * spec.steps
-    seconds = total / rate.flops_per_second
-    per_token = step / sizes.batch.num_tokens
-    yield Derived(
-        "flops_per_step",
-        step,
-        "FLOP",
-        f"{per_token / 1e6:,.1f} MFLOP a token, forward and backward, head at the targets only",
-    )
-    yield Derived("total_flops", total, "FLOP", f"{spec.steps:,} steps")
-    yield Derived(
-        "estimated_time",
-        round(seconds, 1),
-        "seconds",
-        f"{in_words(seconds)} on {rate.reason}; start-up and evaluation come on top",
-    )
-    if not sizes.use_gpu and seconds > _DAY_SECONDS:
-        fast = total / (sizes.batch.workers * H200.reached(spec.precision))
-        yield Derived(
-            "estimated_time_on_gpus",
-            round(fast, 1),
-            "seconds",
-            f"{in_words(fast)} on {sizes.batch.workers:,} x {H200.name}, which this machine lacks",
-        )
 
 
 def _evaluation(sizes: Sizes) -> Iterator[Derived]:

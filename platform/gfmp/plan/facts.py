@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gfmp.plan.calibration import Calibration
 from gfmp.plan.parent import Parent
 from gfmp.spec.model import Architecture
 from gfmp.vocabulary.growth import RowCounts
@@ -131,6 +132,7 @@ class Known:
             names is not there yet.
         growth: Rows kept, new and dropped; None without a parent, or while the union is not
             measured.
+        calibrations: What steps were measured to cost on this machine.
     """
 
     architecture: Architecture
@@ -141,6 +143,7 @@ class Known:
     machine: Machine
     parent: Parent | None = None
     growth: RowCounts | None = None
+    calibrations: tuple[Calibration, ...] = ()
 
     def __post_init__(self) -> None:
         assert 0 < self.ensemble_rows[0] <= self.ensemble_rows[1], "row bounds out of order"

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, replace
 
 from gfmp.plan.batching import SPECIAL_TOKENS, Batch, RowLaw, batch, row_law
+from gfmp.plan.calibration import Calibration, Setting
 from gfmp.plan.engine import choose_engine
 from gfmp.plan.facts import Known, VocabularyFacts
 from gfmp.plan.flops import training_flops
@@ -93,6 +94,22 @@ class Sizes:
         if asked == "auto":
             return "tasks" if self.use_gpu else "worker"
         return asked
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """What a step of exactly this job was measured to cost here; None when it was not."""
+        wanted = Setting(
+            use_gpu=self.use_gpu,
+            workers=self.batch.workers,
+            threads=self.threads,
+            engine=self.engine,
+            precision=self.spec.precision,
+            architecture=self.known.architecture,
+            vocabulary_rows=self.vocabulary_rows,
+            micro_batch_tokens=self.batch.micro_batch_tokens,
+        )
+        found = (one for one in self.known.calibrations if one.setting == wanted)
+        return next(found, None)
 
     @property
     def step_flops(self) -> int:

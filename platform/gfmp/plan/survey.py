@@ -13,6 +13,7 @@ from pathlib import Path
 
 from gfmp.genome.corpus import Corpus
 from gfmp.genome.sources import IngestSettings
+from gfmp.plan.calibration import remembered
 from gfmp.plan.facts import CorpusFacts, Known, Machine, VocabularyFacts
 from gfmp.plan.growth import completed, grown_vocabularies
 from gfmp.plan.parent import Parent
@@ -112,6 +113,7 @@ def survey(
         machine=this_machine(),
         parent=parent,
         growth=RowCounts.of(parent.ensemble, ensemble) if parent and ensemble else None,
+        calibrations=remembered(workspace),
     )
     return Survey(known, corpus, tuple(recipes), ensemble)
 

@@ -19,6 +19,7 @@ from gfmp.model.masked import MaskedLanguageModel
 from gfmp.model.tokens import TokenTensors
 from gfmp.plan.values import Plan
 from gfmp.spec.pretrain import Optimiser
+from gfmp.training.adamw import LeanAdamW
 from gfmp.training.processes import Group
 
 Part = Literal["weight", "exp_avg", "exp_avg_sq"]
@@ -95,14 +96,14 @@ def build_engine(plan: Plan, model: MaskedLanguageModel, group: Group) -> Engine
     return zero_engine(plan, model, group)
 
 
-def make_adamw(model: nn.Module, optimiser: Optimiser) -> torch.optim.AdamW:
-    """Return torch's fused AdamW; vectors (biases, LayerNorm) are not decayed."""
+def make_adamw(model: nn.Module, optimiser: Optimiser) -> LeanAdamW:
+    """Return fused AdamW; vectors (biases, LayerNorm) are not decayed."""
     parameters = [p for p in model.parameters() if p.requires_grad]
     groups: list[dict[str, Any]] = [
         {"params": [p for p in parameters if p.ndim > 1]},
         {"params": [p for p in parameters if p.ndim == 1], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(
+    return LeanAdamW(
         groups,
         lr=optimiser.learning_rate,
         betas=optimiser.betas,

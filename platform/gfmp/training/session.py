@@ -112,7 +112,7 @@ class Session:
         moved = self.cursor.mixture
         return moved[-1].weights if moved else self.job.plan.what.feed.weights
 
-    def batches(self) -> Iterator[tuple[TokenBatch, ...]]:
+    def batches(self) -> Generator[tuple[TokenBatch, ...], None, None]:
         """Yield this rank's micro-batches of every step to come, dealt by the weights in force.
 
         A dealing is asked for when its first step is, so after the evaluation that decides it.
@@ -315,12 +315,13 @@ class Session:
             "targets": agreed.num_targets,
             "seconds": seconds,
             "tokens_per_second": agreed.tokens / seconds,
-            "mfu": self._flops(agreed) / seconds / self._peak_flops,
+            "mfu": self.flops(agreed) / seconds / self._peak_flops,
             "peak_memory_bytes": peak_memory_bytes(self.group.device),
             "order_hash": self.cursor.order_hash,
         }
 
-    def _flops(self, agreed: Agreement) -> int:
+    def flops(self, agreed: Agreement) -> int:
+        """Return the operations of a step over all ranks, forward and backward."""
         architecture = self.job.plan.what.architecture
         flops = training_flops(architecture, agreed.tokens, agreed.squared_lengths, 0, 0)
         for rows, count in zip(self._stepper.softmax.rows, agreed.targets, strict=True):

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from gfmp.training.adamw import ensure_state
 from gfmp.training.engine import Part
 
 
@@ -136,16 +137,6 @@ def _read_whole(parameter: nn.Parameter, part: Part) -> Tensor:
         value = safe_get_full_optimizer_state(parameter, part)
     whole: Tensor = value.detach().to("cpu", copy=True)
     return whole
-
-
-def ensure_state(optimizer: torch.optim.Optimizer, tensor: Tensor) -> None:
-    """Give `tensor` the AdamW state it would have before its first update, unless it has one."""
-    if not optimizer.state[tensor]:
-        optimizer.state[tensor] = {
-            "step": torch.zeros((), dtype=torch.float32, device=tensor.device),
-            "exp_avg": torch.zeros_like(tensor, requires_grad=False),
-            "exp_avg_sq": torch.zeros_like(tensor, requires_grad=False),
-        }
 
 
 def set_updates(optimizer: torch.optim.Optimizer, updates: int) -> None:

@@ -17,6 +17,7 @@ from gfmp.model.masked import MaskedLanguageModel
 from gfmp.model.tokens import TokenTensors
 from gfmp.plan.engine import deepspeed_config
 from gfmp.plan.values import Plan
+from gfmp.training.adamw import nothing_compiled
 from gfmp.training.engine import (
     Part,
     clip_divisor,
@@ -60,6 +61,8 @@ def load_deepspeed(device_type: str) -> Any:
     sys.modules["mlflow"] = None  # type: ignore[assignment] # the import system's way to say no
     try:
         deepspeed = importlib.import_module("deepspeed")
+        with nothing_compiled():  # an optimiser we do not use, imported to compare ours with it
+            importlib.import_module("deepspeed.runtime.zero.muon.muon_optimizer")
     finally:
         del sys.modules["mlflow"]
         if hidden is not None:
