@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from cluster_world import JOB, Lines, World
@@ -138,7 +139,10 @@ def test_an_unfinished_run_of_the_same_job_is_in_the_way(world: World, planned: 
     alone = replace(world.submission(), again=False)
     with pytest.raises(ExistsError, match="run exists") as caught:
         _prepared(alone, Lines().say)
-    assert planned.id in str(caught.value)
+    # Other tests may have planned the same job in this workspace before.
+    where = caught.value.problems[0].where
+    assert planned.unfinished() and Run.open(Path(where)).unfinished()
+    assert Run.open(Path(where)).header.what_fingerprint == planned.header.what_fingerprint
     assert "--new" in caught.value.problems[0].fix
 
 
