@@ -29,6 +29,7 @@ from pathlib import Path
 from statistics import mean, median
 
 import numpy as np
+from figure import Figure
 
 SEED = 0
 GRID = Path("specs/label_efficiency_full.yaml")
@@ -186,12 +187,13 @@ def measure(folder: Path, rounds: int) -> None:
     costs = {name: median(values) for name, values in figures.items()}
     for name, cost in costs.items():
         print(f"{name:<42} {cost:8.2f} CPU s")
-    probe = costs[PROBE]
-    print(f"probe cells against fine-tuning, process each: ratio {costs[TUNED] / probe:.1f}")
-    own = costs[f"{PROBE}, process each"] / probe
-    print(f"probe cells against process each: ratio {own:.1f}")
-    own = costs[f"{SHORT}, process each"] / costs[SHORT]
-    print(f"full cells against process each: ratio {own:.2f}")
+    for work, peer, ours, goal in (
+        (PROBE, TUNED, PROBE, 50.0),
+        (PROBE, f"{PROBE}, process each", PROBE, 0.0),
+        (SHORT, f"{SHORT}, process each", SHORT, 2.5),
+    ):
+        rates = 60.0 / costs[peer], 60.0 / costs[ours]
+        Figure("9", work, peer, *rates, "cells per CPU minute", rates[1] / rates[0], goal).print()
 
 
 def main() -> None:
