@@ -80,7 +80,7 @@ def main() -> None:
         our_rate=rates["ours"],
         unit="MB per CPU s",
         ratio=rates["ours"] / rates["peer"],
-        goal=12,
+        goal="ratio >= 12",
     ).print()
 
 

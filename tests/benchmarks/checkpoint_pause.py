@@ -167,7 +167,7 @@ def show(step: float, waits: dict[str, float]) -> None:
             our_rate=shares["beside"],
             unit="share of the interval",
             ratio=waits["before"] / waits["beside"],
-            goal=GOAL_SHARE,
+            goal=f"rate <= {GOAL_SHARE}",
         ).print()
 
 

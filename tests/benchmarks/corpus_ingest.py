@@ -56,7 +56,7 @@ def main() -> None:
         our_rate=bases / mine / 1e6,
         unit="Mnt per CPU s",
         ratio=least / mine,
-        goal=0.0,
+        goal="",
     ).print()
 
 

@@ -177,7 +177,7 @@ def show(small: list[Cost], large: list[Cost], rates: dict[str, float]) -> None:
         (f"memory at {TIMES} x the bases", memory, "x", "1.2 x allowed", 1.2, 1.2 / memory),
     ):
         print(f"{work}: {ours:.3f} {unit}")
-        Figure("7", work, peer, rate, ours, unit, ratio, 1.0).print()
+        Figure("7", work, peer, rate, ours, unit, ratio, "ratio >= 1").print()
     Figure(
         "7",
         "corpus decoded and checked",
@@ -186,7 +186,7 @@ def show(small: list[Cost], large: list[Cost], rates: dict[str, float]) -> None:
         speed / 1e6,
         "Mnt per CPU s",
         speed / floor,
-        0.0,
+        "",
     ).print()
 
 

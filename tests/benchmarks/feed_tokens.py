@@ -132,7 +132,7 @@ def show_decoding(corpus: Corpus, demand: float) -> None:
         our_rate=rate,
         unit="bases per CPU s",
         ratio=rate / demand,
-        goal=100,
+        goal="ratio >= 100",
     ).print()
 
 
@@ -177,7 +177,7 @@ def main() -> None:
                 our_rate=rate,
                 unit="tokens per CPU s",
                 ratio=rate / demand,
-                goal=20,
+                goal="ratio >= 20",
             ).print()
         show_decoding(corpus, demand * max(v.bp_per_token for v in ensemble.vocabularies))
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import operator
 import resource
 import statistics
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+
+_SIGNS = {">=": operator.ge, "<=": operator.le}
 
 
 @dataclass(frozen=True)
@@ -21,8 +24,10 @@ class Figure:
         peer_rate: Median rate of the peer, 0 where there is none.
         our_rate: Median rate of gfmp.
         unit: Unit of both rates.
-        ratio: How many times better gfmp is.
-        goal: Ratio (or share, where `work` says so) to reach.
+        ratio: How many times better gfmp is; its share of the peer's cost where the goal is an
+            upper bound.
+        goal: What to reach, such as "ratio >= 12, of limit >= 0.25"; "rate" is gfmp's own. Empty
+            where a rate is told for its own sake.
         limit: What bounds the rate on this machine; empty where nothing was measured.
         share_of_limit: Rate over the limit's rate, 0 where nothing was measured.
     """
@@ -34,16 +39,27 @@ class Figure:
     our_rate: float
     unit: str
     ratio: float
-    goal: float
+    goal: str
     limit: str = ""
     share_of_limit: float = 0.0
+
+    @property
+    def met(self) -> bool:
+        """Whether every goal is reached."""
+        found = {"ratio": self.ratio, "rate": self.our_rate, "of limit": self.share_of_limit}
+        for goal in filter(None, self.goal.split(", ")):
+            name, sign, bound = goal.rsplit(" ", 2)
+            if not _SIGNS[sign](found[name], float(bound)):
+                return False
+        return True
 
     def print(self) -> None:
         """Print a readable line, and the row as JSON."""
         print(
             f"{self.work}: {self.our_rate:,.4g} {self.unit}, {self.peer or 'no peer'} "
-            f"{self.peer_rate:,.4g}; ratio {self.ratio:.2f} (goal {self.goal:g})"
+            f"{self.peer_rate:,.4g}; ratio {self.ratio:.2f}"
             + (f"; {self.share_of_limit:.0%} of {self.limit}" if self.limit else "")
+            + (f" (goal {self.goal}: {'met' if self.met else 'short'})" if self.goal else "")
         )
         rounded = {
             key: float(f"{value:.4g}") if isinstance(value, float) else value

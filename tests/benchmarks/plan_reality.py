@@ -92,10 +92,8 @@ def main() -> None:
             peer_rate=other,
             our_rate=found,
             unit="share off",
-            ratio=GOAL / max(found, 1e-9),
-            goal=1.0,
-            limit="15 % allowed",
-            share_of_limit=found / GOAL,
+            ratio=other / found if found else 0.0,
+            goal=f"rate <= {GOAL}",
         ).print()
 
 

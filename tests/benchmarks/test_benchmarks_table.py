@@ -24,8 +24,19 @@ from table import (
     written,
 )
 
-KMER = Figure("1", "encoding", "peer", 2.0, 30.0, "MB per CPU s", 15.0, 12.0, "u8 copy", 0.25)
-STEP = Figure("5", "step", "", 0.0, 30.0, "tokens per CPU s", 0.0, 3.0)
+KMER = Figure(
+    "1",
+    "encoding",
+    "peer",
+    2.0,
+    30.0,
+    "MB per CPU s",
+    15.0,
+    "ratio >= 12, of limit >= 0.25",
+    "u8 copy",
+    0.25,
+)
+STEP = Figure("5", "step", "", 0.0, 30.0, "tokens per CPU s", 0.0, "")
 ROWS = [
     Row(KMER, "kmer", "2026-01-02", "CPU one, 2 cores"),
     Row(STEP, "step", "2026-01-03", "CPU two, 4 cores"),
@@ -45,6 +56,24 @@ def test_figures_are_found_among_other_lines(capsys: pytest.CaptureFixture[str])
     assert set(asdict(KMER)) >= {"item", "work", "peer", "ratio", "goal", "limit"}
 
 
+@pytest.mark.parametrize(
+    ("goal", "met"),
+    [
+        ("ratio >= 15", True),
+        ("ratio >= 15.1", False),
+        ("ratio <= 14", False),
+        ("rate <= 30", True),
+        ("ratio >= 12, of limit >= 0.25", True),
+        ("ratio >= 12, of limit >= 0.3", False),
+    ],
+)
+def test_a_goal_names_what_it_bounds_and_from_which_side(goal: str, met: bool) -> None:
+    figure = replace(KMER, goal=goal)
+    assert figure.met is met
+    (line,) = [x for x in written([replace(ROWS[0], figure=figure)]).splitlines() if goal in x]
+    assert f"| {goal} | {'yes' if met else 'no'} |" in line
+
+
 def test_a_part_that_is_run_again_replaces_its_rows_and_no_others() -> None:
     again = replace(ROWS[0], figure=replace(KMER, work="encoding, renamed"))
     assert merged(ROWS, [again]) == [again, ROWS[1]]
@@ -57,12 +86,25 @@ def test_a_part_that_is_run_again_replaces_its_rows_and_no_others() -> None:
     ]
 
 
-@pytest.mark.parametrize(("ratio", "named"), [(15.0, False), (13.6, False), (13.4, True)])
-def test_a_ratio_that_fell_by_a_tenth_is_named(ratio: float, named: bool) -> None:
-    now = [replace(ROWS[0], figure=replace(KMER, ratio=ratio))]
+@pytest.mark.parametrize(
+    ("goal", "ratio", "named"),
+    [
+        ("ratio >= 12", 15.0, False),
+        ("ratio >= 12", 13.6, False),
+        ("ratio >= 12", 13.4, True),
+        ("", 13.4, True),
+        ("ratio <= 20", 13.4, False),
+        ("ratio <= 20", 16.6, False),
+        ("ratio <= 20", 16.7, True),
+    ],
+)
+def test_a_ratio_that_became_worse_by_a_tenth_is_named(
+    goal: str, ratio: float, named: bool
+) -> None:
+    now = [replace(ROWS[0], figure=replace(KMER, goal=goal, ratio=ratio))]
     lines = fallen(ROWS, now)
     assert bool(lines) is named
-    assert all("encoding against peer: 15 -> 13.4" in line for line in lines)
+    assert all(f"encoding against peer: 15 -> {ratio}" in line for line in lines)
 
 
 def test_the_committed_table_names_scripts_that_exist() -> None:

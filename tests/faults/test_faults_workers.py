@@ -48,7 +48,7 @@ def lost_steps(run: Path) -> int:
 def test_two_killed_ranks_cost_a_few_steps_and_nothing_else(
     prepared: Prepared, fresh: Project, seen: Seen
 ) -> None:
-    env = kills(fresh.folder, (0, 6), (1, 9))
+    env = kills(fresh.folder, (0, 10), (1, 18))
     done = fresh.run("submit", str(fresh.job), "--set", "compute.max_failures=1", env=env)
     seen.exit(done.status)
     assert done.status == 0, done.output
@@ -59,10 +59,12 @@ def test_two_killed_ranks_cost_a_few_steps_and_nothing_else(
         ("killed", 1, "SIGKILL"),
     ]
     assert all(isinstance(e["pid"], int) and e["pid"] > 1 for e in restarts)
-    assert [(e["step"], e["delay_seconds"]) for e in restarts] == [(5, 1.0), (8, 1.0)]
+    assert [(e["step"], e["delay_seconds"]) for e in restarts] == [(9, 1.0), (17, 1.0)]
     assert "rank 0 (pid" in done.output
-    assert "killed by SIGKILL after step 5" in done.output
-    assert [e["step"] for e in events(run, "resumed")] == [4, 8]
+    assert "killed by SIGKILL after step 9" in done.output
+    # The newest checkpoint, or the one before it where its commit was still under way.
+    first, second = (e["step"] for e in events(run, "resumed"))
+    assert (first in (4, 8), second in (12, 16)) == (True, True), (first, second)
     assert hashes(run) == (prepared.order_hash, prepared.weights_hash)
     assert committed(run) == committed(prepared.run)
     assert {p.name for p in run.iterdir()} == {p.name for p in prepared.run.iterdir()}

@@ -65,6 +65,28 @@ def test_gradients_of_packed_and_padded_agree() -> None:
     torch.testing.assert_close(grads[0], grads[1], rtol=1e-4, atol=1e-5)
 
 
+@settings(max_examples=20, deadline=None)
+@given(
+    order=st.lists(st.integers(0, 2), min_size=1, max_size=9),
+    lengths=st.tuples(st.integers(1, 40), st.integers(1, 40), st.integers(190, 210)),
+)
+def test_a_run_of_one_length_gives_each_sequence_what_it_gets_alone(
+    order: list[int], lengths: tuple[int, int, int]
+) -> None:
+    chosen = tuple(lengths[place] for place in sorted(order))
+    kernel = PerSequence(BiasCache(HEADS))
+    qkv = draw(chosen).requires_grad_()
+    together = kernel(qkv, Packing.of(chosen, CPU))
+    together.square().sum().backward()
+    alone = [part.clone().detach().requires_grad_() for part in qkv.split(chosen)]
+    for part, expected in zip(alone, together.split(chosen), strict=True):
+        mixed = kernel(part, Packing.of((len(part),), CPU))
+        assert torch.equal(mixed, expected)
+        mixed.square().sum().backward()
+    assert qkv.grad is not None
+    assert torch.equal(qkv.grad, torch.cat([part.grad for part in alone if part.grad is not None]))
+
+
 def test_sequences_do_not_see_each_other() -> None:
     attention = Attention(HEADS)
     qkv = draw((20, 30))

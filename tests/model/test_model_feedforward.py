@@ -40,6 +40,15 @@ def test_block_by_block_equals_the_formula(rows: int) -> None:
         torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.parametrize("rows", [1, ROWS_AT_A_TIME - 1, ROWS_AT_A_TIME, 2 * ROWS_AT_A_TIME + 5])
+def test_what_needs_no_gradient_is_the_same_bit_for_bit(rows: int) -> None:
+    block = made(rows)
+    hidden = torch.randn(rows, 12, generator=torch.Generator().manual_seed(4))
+    with torch.inference_mode():
+        lean = block(hidden)
+    assert torch.equal(lean, block(hidden))
+
+
 def test_the_formula_by_hand() -> None:
     block = made(0)
     hidden = torch.randn(1, 12, generator=torch.Generator().manual_seed(2))

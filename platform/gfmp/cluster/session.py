@@ -136,13 +136,17 @@ def ray_session(workers: int) -> Iterator[None]:
     if address:
         check_address(address)
         check_token(address)
-        _join(address)
     else:
         own_token()
-        _start(workers)
     import ray
 
+    # A start that failed half-way, or that a signal ended, is shut down as well: Ray would take
+    # the next one in this process for a second call.
     try:
+        if address:
+            _join(address)
+        else:
+            _start(workers)
         yield
     finally:
         ray.shutdown()
@@ -185,6 +189,7 @@ def _start(workers: int) -> None:
             # Ray has no class of its own for this.
             if "timed out" not in str(fault).lower():
                 raise
+            ray.shutdown()
             _end_children(before)
             if attempt < _STARTS:
                 continue

@@ -62,10 +62,14 @@ class _Blockwise(torch.autograd.Function):
     ) -> Tensor:
         """Compute `gated_feed_forward` block by block."""
         inner = down.shape[1]
-        both = hidden_TD.new_empty(len(hidden_TD), 2 * inner)
+        # Without a backward pass one block is enough, and it stays in the cache.
+        keep = any(ctx.needs_input_grad)
+        both = hidden_TD.new_empty(len(hidden_TD) if keep else ROWS_AT_A_TIME, 2 * inner)
         out = torch.empty_like(hidden_TD)
         for rows in _blocks(len(hidden_TD)):
-            block = torch.mm(hidden_TD[rows], gated.t(), out=both[rows])
+            block_TD = hidden_TD[rows]
+            block = both[rows] if keep else both[: len(block_TD)]
+            torch.mm(block_TD, gated.t(), out=block)
             product = functional.gelu(block[:, :inner]).mul_(block[:, inner:])
             torch.addmm(bias, product, down.t(), out=out[rows])
         ctx.save_for_backward(hidden_TD, both, gated, down)
