@@ -1,14 +1,15 @@
 """Overlapping windows of k letters to ids, many per instruction; compiled on need.
 
-Base codes, pairs of them and whole windows are 16-bit numbers in one short buffer, so that every
-pass is one vector instruction for many windows (doubling: a pair is two codes, a window of six is
-three pairs). Every intermediate is narrowed by hand: numba computes in 64 bits unless told.
+Base codes and the numbers of three of them are bytes in short buffers, so that a pass is one vector
+instruction for 64 windows, and a window of six is two threes. Every intermediate is narrowed by
+hand: numba computes in 64 bits unless told. Places are unsigned, which numba does not look up from
+the end, and whole arrays are handed on: a slice counts a reference, at the price of 50 windows.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from numpy import uint8, uint16
+from numpy import uint8, uint16, uint64
 from numpy.typing import NDArray
 
 from gfmp.storage.compiled import Kernels
@@ -27,59 +28,85 @@ def _is_base(letter: np.uint8) -> bool:
     return purine | (upper == uint8(67)) | (upper == uint8(84))
 
 
-def _pair(letters: NDArray[np.uint8], pairs: NDArray[np.uint16]) -> None:
-    """Write the number each letter and its follower spell, in either case.
+def _code(
+    letters: NDArray[np.uint8],
+    begin: int,
+    count: int,
+    codes: NDArray[np.uint8],
+    threes: NDArray[np.uint8],
+) -> None:
+    """Write the code of each letter, and the number it spells with the two behind it.
 
-    The last letter is paired with what stands behind it in `pairs`. A letter that is no base
-    reads as one.
+    A letter that is no base reads as one.
     """
-    for i in range(len(letters)):
-        letter = letters[i]
-        # The bits of A, C, G and T (0x41, 43, 47, 54) hold their alphabetical number.
-        pairs[i] = uint8(uint8(letter >> uint8(1)) ^ uint8(letter >> uint8(2))) & uint8(3)
-    # Not through a slice: it would overlap, and numba would go one by one.
-    for i in range(len(letters)):
-        pairs[i] = uint16(uint16(pairs[i] << uint16(2)) | uint16(pairs[i + 1] & uint16(3)))
+    for i in range(count):
+        letter = letters[uint64(begin + i)]
+        # The bits of A, C, G, T (0x41, 43, 47, 54) and a, c, g, t hold their alphabetical number.
+        code = uint8(uint8(letter >> uint8(1)) ^ uint8(letter >> uint8(2))) & uint8(3)
+        codes[uint64(i)] = uint8(code)
+    for i in range(count):
+        two = uint8(codes[uint64(i)] << uint8(4)) | uint8(codes[uint64(i + 1)] << uint8(2))
+        threes[uint64(i)] = uint8(uint8(two) | codes[uint64(i + 2)])
 
 
-def _all_bases(letters: NDArray[np.uint8]) -> bool:
-    """Tell whether no letter is foreign."""
+def _all_bases(letters: NDArray[np.uint8], begin: int, count: int) -> bool:
+    """Tell whether none of so many letters is foreign."""
     other = uint8(0)
-    for i in range(len(letters)):
-        other = uint8(other | uint8(not _is_base(letters[i])))
+    for i in range(count):
+        other = uint8(other | uint8(not _is_base(letters[uint64(begin + i)])))
     return other == uint8(0)
 
 
-def _join(pairs: NDArray[np.uint16], k: int, first: np.uint16, ids: NDArray[np.uint16]) -> None:
-    """Write `first` and more: the base-4 number of each window of k."""
-    third, fifth = pairs[2:], pairs[4:]
-    if k == 6:
-        # Most of all DNA is read so: one pass.
-        for i in range(len(ids)):
-            four = uint16(uint16(pairs[i] << uint16(8)) | uint16(third[i] << uint16(4)))
-            ids[i] = uint16(uint16(four | fifth[i]) + first)
-        return
-    for i in range(len(ids)):
-        ids[i] = pairs[i]
-    for place in range(2, k - 1, 2):
-        later = pairs[place:]
-        for i in range(len(ids)):
-            ids[i] = uint16(uint16(ids[i] << uint16(4)) | later[i])
-    # The last pair of an odd window shares a base with the one before.
-    later = pairs[k - 2 :]
-    for i in range(len(ids) if k % 2 else 0):
-        ids[i] = uint16(uint16(ids[i] << uint16(2)) | uint16(later[i] & uint16(3)))
-    for i in range(len(ids)):
-        ids[i] = uint16(ids[i] + first)
+def _join(
+    threes: NDArray[np.uint8],
+    where: tuple[int, int, int],
+    k: int,
+    first: np.uint16,
+    ids: NDArray[np.uint16],
+) -> None:
+    """Write `first` and more: the base-4 numbers of windows of k.
+
+    Args:
+        threes: From `_code`.
+        where: The first window, the place of its id, and how many windows.
+        k: Letters of a window.
+        first: Id of the number 0.
+        ids: Where they are written.
+    """
+    begin, place, count = where
+    spare = uint16(2 * max(0, 3 - k))
+    for i in range(count):
+        ids[uint64(place + i)] = uint16(uint16(threes[uint64(begin + i)]) >> spare)
+    for later in range(3, k):
+        for i in range(count):
+            so_far = uint16(ids[uint64(place + i)] << uint16(2))
+            code = uint16(threes[uint64(begin + later + i)]) >> uint16(4)
+            ids[uint64(place + i)] = uint16(so_far | uint16(code))
+    for i in range(count):
+        ids[uint64(place + i)] = uint16(ids[uint64(place + i)] + first)
+
+
+def _join_six(
+    threes: NDArray[np.uint8],
+    where: tuple[int, int, int],
+    first: np.uint16,
+    ids: NDArray[np.uint16],
+) -> None:
+    """Do the same for windows of six, as most DNA is read: one pass."""
+    begin, place, count = where
+    for i in range(count):
+        high = uint16(uint16(threes[uint64(begin + i)]) << uint16(6))
+        low = uint16(threes[uint64(begin + i + 3)])
+        ids[uint64(place + i)] = uint16(uint16(high | low) + first)
 
 
 def _forget(letters: NDArray[np.uint8], k: int, unknown: int, ids: NDArray[np.uint16]) -> None:
     """Write `unknown` for every window that holds a letter that is no base."""
     for begin in range(0, len(letters), _GLANCE):
-        glance = letters[begin : begin + _GLANCE]
-        if _all_bases(glance):
+        end = min(begin + _GLANCE, len(letters))
+        if _all_bases(letters, begin, end - begin):
             continue
-        for i in range(begin, begin + len(glance)):
+        for i in range(begin, end):
             if not _is_base(letters[i]):
                 ids[max(0, i - k + 1) : i + 1] = unknown
 
@@ -103,24 +130,27 @@ def encode_windows(
     """
     in_order, unknown = table[-1], table[-2]
     first_id = table[0] if in_order else uint16(0)
-    pairs = np.zeros(_BLOCK + _GLANCE + LONGEST, np.uint16)
+    codes = np.zeros(_BLOCK + 2 * _GLANCE, np.uint8)
+    threes = np.zeros(_BLOCK + 2 * _GLANCE, np.uint8)
     row = 0
     for begin in range(0, len(letters) - k + 1, _BLOCK):
         end = min(begin + _BLOCK, len(letters) - k + 1)
-        block = letters[begin : end + k - 1]
-        _pair(block, pairs)
-        clean = _all_bases(block)
+        _code(letters, begin, end + k - 1 - begin, codes, threes)
+        clean = _all_bases(letters, begin, end + k - 1 - begin)
         while row < len(offsets) - 1 and offsets[row] < end:
             first, last = max(begin, offsets[row]), min(end, offsets[row + 1] - k + 1)
             place = first - row * (k - 1)
             # Whole vectors: what is written too far the next row overwrites.
             count = min((last - first + _GLANCE - 1) // _GLANCE * _GLANCE, len(ids) - place)
-            named = ids[place : place + count]
-            _join(pairs[first - begin :], k, first_id, named)
-            for i in range(0 if in_order else count):
-                named[i] = table[named[i]]
-            if not clean and not _all_bases(letters[first : last + k - 1]):
-                _forget(letters[first : last + k - 1], k, unknown, named[: last - first])
+            if k == 6:
+                _join_six(threes, (first - begin, place, count), first_id, ids)
+            else:
+                _join(threes, (first - begin, place, count), k, first_id, ids)
+            for i in range(place, place if in_order else place + count):
+                ids[i] = table[ids[i]]
+            if not clean and not _all_bases(letters, first, last + k - 1 - first):
+                part = letters[first : last + k - 1]
+                _forget(part, k, unknown, ids[place : place + last - first])
             if offsets[row + 1] - k + 1 > end:
                 break
             row += 1
@@ -130,9 +160,10 @@ KERNELS = Kernels(
     __name__,
     {
         "_is_base": "boolean(u1)",
-        "_all_bases": "boolean(u1[::1])",
-        "_pair": "void(u1[::1], u2[::1])",
-        "_join": "void(u2[::1], i8, u2, u2[::1])",
+        "_all_bases": "boolean(u1[::1], i8, i8)",
+        "_code": "void(u1[::1], i8, i8, u1[::1], u1[::1])",
+        "_join": "void(u1[::1], UniTuple(i8, 3), i8, u2, u2[::1])",
+        "_join_six": "void(u1[::1], UniTuple(i8, 3), u2, u2[::1])",
         "_forget": "void(u1[::1], i8, u2, u2[::1])",
         "encode_windows": "void(u1[::1], i8[::1], i8, u2[::1], u2[::1])",
     },
