@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,18 @@ from cluster_world import World, make_world
 from sweep_world import SweepWorld, make_sweep_world
 
 from gfmp.ledger.run import Run
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nobody_leaves_ray() -> Iterator[None]:
+    """Fail the module that leaves a session, and not the ones after it."""
+    yield
+    if "ray" in sys.modules:
+        import ray
+
+        left = ray.is_initialized()
+        ray.shutdown()
+        assert not left, "a session of Ray is left"
 
 
 @pytest.fixture(scope="session")

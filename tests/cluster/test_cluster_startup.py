@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from gfmp.cluster.daemons import only_needed
+from gfmp.cluster.session import ray_session
 from gfmp.cluster.startup import ClockedSource, StartClock, process_began
 from gfmp.cluster.supervise import BEGAN_VARIABLE
 from gfmp.feed.batch import TokenBatch
@@ -117,7 +118,6 @@ def test_ray_train_starts_no_helper_that_nobody_uses(
     from gfmp.cluster.rendezvous import process_group
     from gfmp.cluster.trainer import LeanTrainer, OneMachine
 
-    monkeypatch.setenv("RAY_ADDRESS", address)
     given: dict[str, object] = {}
 
     def controller(self: DataParallelTrainer, **settings: object) -> object:
@@ -125,14 +125,17 @@ def test_ray_train_starts_no_helper_that_nobody_uses(
         raise InterruptedError  # nothing is run here
 
     monkeypatch.setattr(DataParallelTrainer, "_initialize_and_run_controller", controller)
-    trainer = LeanTrainer(
-        print,
-        backend_config=process_group(use_gpu=False),
-        scaling_config=ScalingConfig(num_workers=2),
-        run_config=RunConfig(name="here", storage_path=str(tmp_path)),
-    )
-    with pytest.raises(InterruptedError):
-        trainer.fit()
+    # Ray Train would start a session of its own, and leave it.
+    with ray_session(1):
+        monkeypatch.setenv("RAY_ADDRESS", address)
+        trainer = LeanTrainer(
+            print,
+            backend_config=process_group(use_gpu=False),
+            scaling_config=ScalingConfig(num_workers=2),
+            run_config=RunConfig(name="here", storage_path=str(tmp_path)),
+        )
+        with pytest.raises(InterruptedError):
+            trainer.fit()
     callbacks = given["callbacks"]
     assert isinstance(callbacks, list)
     names = {type(callback).__name__ for callback in callbacks}

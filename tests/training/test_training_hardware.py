@@ -13,11 +13,12 @@ from gfmp.training.hardware import keep_freed_memory
 
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    torch.ones(24_000_000)
+    torch.ones(10_000_000)
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
 torch.ones(3)
-print(keep_freed_memory(), min(faults() for _ in range(6)))
+# What is small may settle behind a block that was freed, some times before there is room for all.
+print(keep_freed_memory(), min(faults() for _ in range(50)))
 """
 
 
@@ -32,4 +33,4 @@ def test_memory_is_cleared_by_the_kernel_once() -> None:
     )
     kept, faults = done.stdout.split()
     assert kept == "True"
-    assert int(faults) < 1000, "96 MB are 23,438 pages"
+    assert int(faults) < 1000, "40 MB are 9,766 pages"
