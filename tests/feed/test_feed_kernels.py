@@ -154,16 +154,18 @@ def test_the_words_are_those_of_numpy(seed: int, sample: int, first: int, count:
     share=st.floats(0, 1),
     equal=st.booleans(),
 )
-def test_both_thresholds_find_the_same_number(keys: list[int], share: float, equal: bool) -> None:
+def test_both_ways_find_the_smallest(keys: list[int], share: float, equal: bool) -> None:
     functions = kernels.KERNELS.now()
     assert functions
     words = np.array(keys, dtype=np.uint64)
     words[:: 2 if equal else 1000] = words[0]
     count = 1 + int(share * (len(words) - 1))
     numbers = sorted((int(word) >> 32 << 32) | i for i, word in enumerate(words.tolist()))
-    scratch = np.empty(len(words), dtype=np.uint64)
+    scratch = np.empty(len(words) + count, dtype=np.uint64)
     assert functions._threshold(words, count, scratch) == numbers[count - 1]
-    assert functions._threshold_of_few(words, count, scratch) == numbers[count - 1]
+    functions._few_places(words, count, scratch)
+    places = sorted(number & 0xFFFFFFFF for number in numbers[:count])
+    assert scratch[len(words) :].tolist() == places
 
 
 @pytest.mark.parametrize("vocabulary", [KMER, BPE])

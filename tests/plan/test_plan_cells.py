@@ -100,6 +100,17 @@ def test_a_change_of_numerics_makes_every_cell_of_that_learner_new(
     assert cell_of(KMER).fingerprint == other
 
 
+def test_a_plan_of_earlier_numerics_is_read_as_it_was_written(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = cell_of(PROBE)
+    written = before.to_json()
+    monkeypatch.setitem(gfmp.plan.cells.NUMERICS_VERSIONS, "probe", 2**20)
+    again = Cell.from_json(written)
+    assert again == before and again.fingerprint == written["fingerprint"]
+    assert again.fingerprint != cell_of(PROBE).fingerprint
+
+
 def test_swapped_contents_are_another_cell() -> None:
     cell = cell_of(PROBE)
     assert replace(cell, vocabulary=cell.initial, initial=cell.vocabulary) != cell

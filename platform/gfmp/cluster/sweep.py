@@ -387,6 +387,6 @@ def _check_same(run: Run, grid: SweepGrid) -> None:
     raise SpecError(
         f"{len(new - old)} of {len(asked)} cells are no longer those of the sweep",
         where=str(run.path),
-        why="a task, a preset or an initial model changed since it began",
+        why="a task, a preset, an initial model or the numerics of gfmp changed since it began",
         fix=f"start it anew with `{run.repeat_command}`: unchanged cells are not run again",
     )

@@ -102,6 +102,14 @@ def _uniform(word: np.uint64) -> float:
     return float(word >> uint64(11)) * _RESOLUTION
 
 
+def _insert(number: np.uint64, numbers: NDArray[np.uint64], at: int) -> None:
+    """Put a number among the first `at`, which ascend, and move the greater ones up."""
+    while at > 0 and numbers[at - 1] > number:
+        numbers[at] = numbers[at - 1]
+        at -= 1
+    numbers[at] = number
+
+
 def _threshold(words: NDArray[np.uint64], count: int, tied: NDArray[np.uint64]) -> np.uint64:
     """Return the `count`-th smallest of numbers made of a word's upper half and its place."""
     sizes = np.zeros(_BUCKETS, np.int64)
@@ -114,33 +122,27 @@ def _threshold(words: NDArray[np.uint64], count: int, tied: NDArray[np.uint64]) 
     num_tied = 0
     for place in range(len(words)):
         if words[place] >> _TOP == bucket:
-            number = (words[place] & ~_LOW) | uint64(place)
-            at = num_tied
-            while at > 0 and tied[at - 1] > number:
-                tied[at] = tied[at - 1]
-                at -= 1
-            tied[at] = number
+            _insert((words[place] & ~_LOW) | uint64(place), tied, num_tied)
             num_tied += 1
     largest: np.uint64 = tied[count - below - 1]
     return largest
 
 
-def _threshold_of_few(
-    words: NDArray[np.uint64], count: int, fewest: NDArray[np.uint64]
-) -> np.uint64:
-    """Return what `_threshold` does, faster where `count` is small: the smallest are kept."""
-    fewest[:count] = ~uint64(0)
-    largest: np.uint64 = fewest[0]
+def _few_places(words: NDArray[np.uint64], count: int, numbers: NDArray[np.uint64]) -> None:
+    """Write the places, ascending, of the words at or below `_threshold`; faster for a small count.
+
+    One pass for each finds the smallest that is left, many words per instruction and without a
+    branch to guess.
+    """
     for place in range(len(words)):
-        number = (words[place] & ~_LOW) | uint64(place)
-        if number < largest:
-            at = count - 1
-            while at > 0 and fewest[at - 1] > number:
-                fewest[at] = fewest[at - 1]
-                at -= 1
-            fewest[at] = number
-            largest = fewest[count - 1]
-    return largest
+        numbers[place] = (words[place] & ~_LOW) | uint64(place)
+    behind = numbers[len(words) :]
+    for found in range(count):
+        least = ~uint64(0)
+        for place in range(len(words)):
+            least = min(least, numbers[place])
+        numbers[least & _LOW] = ~uint64(0)
+        _insert(least & _LOW, behind, found)
 
 
 def count_spans(word: np.uint64, length: int, tokens: int, fraction: float) -> int:
@@ -163,13 +165,17 @@ def place_spans(
         count: Spans.
         tokens: Tokens of a span.
         spans: Written, ascending, shape (count, 2).
-        tied: Scratch, shape (keys,).
+        tied: Scratch, 16 more than keys.
     """
     if count == 0:
         return
-    few = count <= _FEW
-    threshold = _threshold_of_few(keys, count, tied) if few else _threshold(keys, count, tied)
-    found = 0
+    if count <= _FEW:
+        _few_places(keys, count, tied)
+        for i in range(count):
+            spans[i, 0] = np.int64(tied[len(keys) + i]) + i * (tokens - 1)
+            spans[i, 1] = spans[i, 0] + tokens
+        return
+    threshold, found = _threshold(keys, count, tied), 0
     for place in range(len(keys)):
         if (keys[place] & ~_LOW) | uint64(place) <= threshold:
             spans[found, 0] = place + found * (tokens - 1)
@@ -251,7 +257,7 @@ def mask_rows(
             there are up to the end of each row.
     """
     most = max(1, rows[:, 1].max()) if len(rows) else 1
-    words, tied = np.empty(most + 1, np.uint64), np.empty(most, np.uint64)
+    words, tied = np.empty(most + 1, np.uint64), np.empty(most + _FEW, np.uint64)
     state, spans = np.empty((4, max(most + 2, len(rows))), np.uint64), np.empty((most, 2), np.int64)
     roundings = _first_words(law[0], rows[:, 2].copy(), state)
     ids, targets, labels, ends = out
@@ -314,8 +320,9 @@ KERNELS = Kernels(
         "draw_words": "void(u8[::1], u8, i8, u8[::1], u8[:, ::1])",
         "_first_words": "u8[::1](u8[::1], i8[::1], u8[:, ::1])",
         "_uniform": "f8(u8)",
+        "_insert": "void(u8, u8[::1], i8)",
         "_threshold": "u8(u8[::1], i8, u8[::1])",
-        "_threshold_of_few": "u8(u8[::1], i8, u8[::1])",
+        "_few_places": "void(u8[::1], i8, u8[::1])",
         "count_spans": "i8(u8, i8, i8, f8)",
         "place_spans": "void(u8[::1], i8, i8, i8[:, ::1], u8[::1])",
         "place_centres": "i8(u8[::1], i8, f8, i8[:, ::1])",

@@ -30,6 +30,7 @@ class RowSpans:
         self._seed = seed
         self._rows_per_step = rows_per_step
         self._counts = np.array([len(law.tokens) for law in laws], dtype=np.int64)
+        self._curriculum = bool((self._counts > 1).any())
         self._stage_steps = np.array([law.stage_steps for law in laws], dtype=np.int64)
         self._tokens = np.zeros((len(laws), int(self._counts.max())), dtype=np.int64)
         for vocabulary, law in enumerate(laws):
@@ -53,8 +54,8 @@ class RowSpans:
         """Return the tokens of a span in each row, shape (B,)."""
         vocabulary = content.vocabulary
         drawn = np.zeros(len(vocabulary), dtype=np.int64)
-        growing = np.flatnonzero(self._counts[vocabulary] > 1)
-        if len(growing):
+        if self._curriculum:
+            growing = np.flatnonzero(self._counts[vocabulary] > 1)
             drawn[growing] = self._drawn(vocabulary[growing], content.samples[growing])
         spans: NDArray[np.int64] = self._tokens[vocabulary, drawn]
         return spans

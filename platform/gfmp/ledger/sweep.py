@@ -321,7 +321,7 @@ def _changed(run: Run, message: str) -> CorruptArtefactError:
     return CorruptArtefactError(
         message,
         where=str(run.plan_path),
-        why="a plan never changes; it was edited, or a gfmp with other numerics wrote it",
+        why="a plan never changes, and this one was edited",
         fix="restore plan.json, or start the sweep anew; finished cells are not run again",
     )
 

@@ -65,6 +65,8 @@ class Cell:
         seed: Chooses the subset, the initial head, the order of rows.
         subset: Fingerprint of the subset's rows.
         num_rows: Rows in the subset.
+        numerics: Which numbers its learner gives, see `NUMERICS_VERSIONS`; 0 becomes those of
+            this gfmp. A plan keeps them, so that a later gfmp reads what an earlier one ran.
     """
 
     task: Ingredient
@@ -75,13 +77,18 @@ class Cell:
     seed: int
     subset: str
     num_rows: int
+    numerics: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.numerics:
+            object.__setattr__(self, "numerics", NUMERICS_VERSIONS[self.learner.kind])
 
     @cached_property
     def fingerprint(self) -> str:
         """sha256 of what decides the result: contents, learner and seed; no names, no commit."""
         return fingerprint(
             {
-                "numerics": NUMERICS_VERSIONS[self.learner.kind],
+                "numerics": self.numerics,
                 "task": self.task.fingerprint,
                 "vocabulary": self.vocabulary.fingerprint,
                 "initial": self.initial.fingerprint,
@@ -147,4 +154,5 @@ class Cell:
             seed=int(rest["seed"]),
             subset=str(rest["subset"]),
             num_rows=int(rest["num_rows"]),
+            numerics=int(rest.get("numerics", 0)),
         )
