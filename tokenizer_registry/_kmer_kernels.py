@@ -57,6 +57,14 @@ def _all_bases(letters: NDArray[np.uint8], begin: int, count: int) -> bool:
     return other == uint8(0)
 
 
+def _in_order(table: NDArray[np.uint16]) -> bool:
+    """Tell whether the ids follow one another."""
+    other = uint16(0)
+    for i in range(len(table)):
+        other = uint16(other | uint16(uint16(table[i] - table[0]) ^ uint16(i)))
+    return other == uint16(0)
+
+
 def _join(
     threes: NDArray[np.uint8],
     where: tuple[int, int, int],
@@ -100,7 +108,9 @@ def _join_six(
         ids[uint64(place + i)] = uint16(uint16(high | low) + first)
 
 
-def _forget(letters: NDArray[np.uint8], k: int, unknown: int, ids: NDArray[np.uint16]) -> None:
+def _forget(
+    letters: NDArray[np.uint8], k: int, unknown: np.uint16, ids: NDArray[np.uint16]
+) -> None:
     """Write `unknown` for every window that holds a letter that is no base."""
     for begin in range(0, len(letters), _GLANCE):
         end = min(begin + _GLANCE, len(letters))
@@ -116,6 +126,7 @@ def encode_windows(
     offsets: NDArray[np.int64],
     k: int,
     table: NDArray[np.uint16],
+    unknown: np.uint16,
     ids: NDArray[np.uint16],
 ) -> None:
     """Write the id of every window of k letters of every sequence.
@@ -124,11 +135,11 @@ def encode_windows(
         letters: The sequences, one after another.
         offsets: Where each begins and the last ends; none is shorter than k.
         k: Letters of a window, 2..7.
-        table: Id of each base-4 number, then the id of a window with another letter, then 1 where
-            the ids of the numbers follow one another, else 0; shape (4^k + 2,).
+        table: Id of each base-4 number, shape (4^k,).
+        unknown: Id of a window with another letter.
         ids: Where they are written; shape (letters - sequences * (k - 1),).
     """
-    in_order, unknown = table[-1], table[-2]
+    in_order = _in_order(table)
     first_id = table[0] if in_order else uint16(0)
     codes = np.zeros(_BLOCK + 2 * _GLANCE, np.uint8)
     threes = np.zeros(_BLOCK + 2 * _GLANCE, np.uint8)
@@ -162,10 +173,11 @@ KERNELS = Kernels(
         "_is_base": "boolean(u1)",
         "_all_bases": "boolean(u1[::1], i8, i8)",
         "_code": "void(u1[::1], i8, i8, u1[::1], u1[::1])",
+        "_in_order": "boolean(u2[::1])",
         "_join": "void(u1[::1], UniTuple(i8, 3), i8, u2, u2[::1])",
         "_join_six": "void(u1[::1], UniTuple(i8, 3), u2, u2[::1])",
         "_forget": "void(u1[::1], i8, u2, u2[::1])",
-        "encode_windows": "void(u1[::1], i8[::1], i8, u2[::1], u2[::1])",
+        "encode_windows": "void(u1[::1], i8[::1], i8, u2[::1], u2, u2[::1])",
     },
     # Importing numba takes most of a second; numpy needs as long for so many bases.
     worth=1 << 26,

@@ -15,8 +15,8 @@ from gfmp.vocabulary.tokenizer import (
     Packed,
     TokenIds,
     is_word,
-    join_letters,
     join_words,
+    offsets_of,
     pack,
     speaking_ids,
     tiled,
@@ -66,8 +66,8 @@ class OverlappingTokenizer:
         if self.vocabulary.stride_bp > 1:
             encoded = self._encode_apart(sequences)
             return TokenIds(table[encoded.ids], encoded.cu_tokens)
-        letters = join_letters(sequences, self.vocabulary.shortest_bp)
-        return window_ids(letters, WindowNames(table[self._table], table[UNK]))
+        offsets = offsets_of(sequences, self.vocabulary.shortest_bp)
+        return window_ids(sequences, offsets, WindowNames(table[self._places], table[UNK]))
 
     def _encode_apart(self, sequences: Sequence[bytes]) -> Encoded:
         """Encode windows more than a base apart."""
@@ -114,6 +114,11 @@ class OverlappingTokenizer:
         ids = self._table[window_codes(packed.codes & np.uint8(3), k)]
         ids[window_any(packed.codes == OTHER_CODE, k)] = UNK
         return ids
+
+    @cached_property
+    def _places(self) -> NDArray[np.intp]:
+        # Looked up once per call: numpy converts any other type first, which takes longer.
+        return self._table.astype(np.intp)
 
     @cached_property
     def _table(self) -> NDArray[np.int32]:

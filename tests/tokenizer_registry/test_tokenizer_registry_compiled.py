@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from gfmp.storage.compiled import Kernels
 from gfmp.vocabulary.registry import FamilyRegistry, find_recipe
-from gfmp.vocabulary.tokenizer import Encoded, IdsTokenizer, Letters, Tokenizer, encode_ids
+from gfmp.vocabulary.tokenizer import Encoded, IdsTokenizer, Tokenizer, encode_ids, offsets_of
 from gfmp.vocabulary.vocabulary import UNK, Vocabulary
 from tokenizer_registry import _bpe_encoding_kernels, _bpe_training_kernels, _kmer_kernels
 from tokenizer_registry._bpe_tables import why_not
@@ -114,12 +114,12 @@ def test_windows_are_named_alike_by_both(
     names = WindowNames(
         np.arange(3, 3 + 4**k, dtype=np.uint16) if in_order else names, np.uint16(1)
     )
-    offsets = np.concatenate(([0], np.cumsum([len(text) for text in texts])))
-    letters = np.frombuffer(bytearray("".join(texts), "ascii"), dtype=np.uint8)
+    sequences = [text.encode("ascii") for text in texts]
+    offsets = offsets_of(sequences, k)
     found = []
     for compiled_ones in (True, False):
         use(compiled_ones)
-        found.append(window_ids(Letters(letters, offsets), names))
+        found.append(window_ids(sequences, offsets, names))
     assert np.array_equal(found[0].ids, found[1].ids)
     assert np.array_equal(found[0].cu_tokens, found[1].cu_tokens)
     assert found[0].ids.dtype == found[1].ids.dtype == np.uint16
@@ -132,6 +132,7 @@ def test_windows_across_the_border_of_a_block_are_named(
     tokenizer = build(families, "kmer6", ())
     sequences = [skewed(length_bp, 1).tobytes(), b"ACGTNN", skewed(length_bp, 2).tobytes()]
     sequences[0] = sequences[0][:4090] + b"N" + sequences[0][4091:]
+    sequences += [skewed(length_bp, n).tobytes() for n in range(3, 40)]
     use(False)
     expected = tokenizer.encode(sequences)
     use(True)
@@ -140,13 +141,13 @@ def test_windows_across_the_border_of_a_block_are_named(
 
 def test_kernels_run_as_plain_python_too() -> None:
     letters = np.frombuffer(bytearray(b"ACGTNACGTTGCA"), dtype=np.uint8)
-    table = np.array([*range(5, 5 + 4**6), UNK, 1], dtype=np.uint16)
+    table = np.arange(5, 5 + 4**6, dtype=np.uint16)
     offsets = np.array([0, len(letters)])
     fast, plain = (np.zeros(len(letters) - 5, dtype=np.uint16) for _ in range(2))
     functions = _kmer_kernels.KERNELS.now()
     assert functions
-    functions.encode_windows(letters, offsets, 6, table, fast)
-    _kmer_kernels.encode_windows(letters, offsets, 6, table, plain)
+    functions.encode_windows(letters, offsets, 6, table, np.uint16(UNK), fast)
+    _kmer_kernels.encode_windows(letters, offsets, 6, table, np.uint16(UNK), plain)
     assert fast.tolist() == plain.tolist()
     assert plain.tolist()[:5] == [UNK] * 5
 

@@ -139,47 +139,24 @@ class Packed:
     offsets: NDArray[np.int64]
 
 
-@dataclass(frozen=True)
-class Letters:
-    """B sequences laid end to end as they were given.
-
-    Attributes:
-        letters: Bytes in either case, shape (total bases,).
-        offsets: Sequence b holds letters[offsets[b]:offsets[b + 1]]; int64, shape (B+1,).
-    """
-
-    letters: NDArray[np.uint8]
-    offsets: NDArray[np.int64]
-
-    def packed(self) -> Packed:
-        """Return the base codes of the letters, case folded."""
-        codes = self.letters.tobytes().translate(_CODES)
-        return Packed(np.frombuffer(codes, dtype=np.uint8), self.offsets)
-
-
 def pack(sequences: Sequence[bytes], shortest_bp: int) -> Packed:
     """Join sequences into one array of base codes, case folded.
 
     Raises:
         DataError: a sequence is shorter than `shortest_bp`.
     """
-    offsets = _offsets(sequences, shortest_bp)
+    offsets = offsets_of(sequences, shortest_bp)
     # Bytearrays, for compiled functions take arrays that could be written.
     joined = bytearray().join(sequences).translate(_CODES)
     return Packed(np.frombuffer(joined, dtype=np.uint8), offsets)
 
 
-def join_letters(sequences: Sequence[bytes], shortest_bp: int) -> Letters:
-    """Join sequences into one array of letters.
+def offsets_of(sequences: Sequence[bytes], shortest_bp: int) -> NDArray[np.int64]:
+    """Return where each of B sequences begins, and the last ends, laid end to end; shape (B+1,).
 
     Raises:
         DataError: a sequence is shorter than `shortest_bp`.
     """
-    offsets = _offsets(sequences, shortest_bp)
-    return Letters(np.frombuffer(bytearray().join(sequences), dtype=np.uint8), offsets)
-
-
-def _offsets(sequences: Sequence[bytes], shortest_bp: int) -> NDArray[np.int64]:
     lengths = np.fromiter(map(len, sequences), dtype=np.int64, count=len(sequences))
     if lengths.size and lengths.min() < shortest_bp:
         i = int(lengths.argmin())
