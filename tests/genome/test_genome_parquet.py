@@ -112,3 +112,11 @@ def test_a_flipped_bit_in_a_page_with_a_checksum_is_refused(tmp_path: Path) -> N
         list(read_parquet(path, Columns("sequence")))
     bare = pq.read_table(path)["sequence"][0].as_py()
     assert bare != random_dna(4_000, 1), "the library alone hands out another sequence"
+
+
+def test_a_column_whose_name_is_no_text_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"sequence": ["ACGT"]}), path, store_schema=False)
+    path.write_bytes(path.read_bytes().replace(b"sequence", b"\xf3equence"))
+    with pytest.raises(DataError, match="not readable Parquet: 'utf-8' codec"):
+        list(read_parquet(path, Columns("sequence")))

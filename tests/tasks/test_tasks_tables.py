@@ -33,3 +33,11 @@ def test_a_flipped_bit_in_a_page_is_refused_not_learnt(tmp_path: Path) -> None:
         read_parquet_table(path, ["sequence", "label"])
     assert caught.value.problems[0].where == str(path)
     assert pq.read_table(path)["sequence"].to_pylist() != [letters], "the library alone is silent"
+
+
+def test_a_column_whose_name_is_no_text_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "rows.parquet"
+    pq.write_table(pa.table({"sequence": ["ACGT"], "label": [1]}), path, store_schema=False)
+    path.write_bytes(path.read_bytes().replace(b"sequence", b"\xf3equence"))
+    with pytest.raises(DataError, match="not readable Parquet: 'utf-8' codec"):
+        read_parquet_table(path, ["sequence", "label"])

@@ -222,7 +222,7 @@ def _reading(path: Path) -> Iterator[pq.ParquetFile]:
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as opened:
             yield opened
-    except (pa.ArrowException, OSError) as fault:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as fault:
         raise CorruptArtefactError(
             f"the contigs cannot be read: {(str(fault).splitlines() or ['damaged'])[0]}",
             where=str(path),

@@ -43,7 +43,7 @@ def read_parquet(path: Path, columns: Columns) -> Iterator[Block]:
         label = file.relative_to(path).as_posix() if is_folder else file.name
         try:
             yield from _read_file(file, label, columns, names)
-        except (pa.ArrowException, OSError) as fault:
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as fault:
             raise _fault(
                 f"this is not readable Parquet: {str(fault).splitlines()[0]}",
                 str(file),

@@ -80,7 +80,7 @@ def read_parquet_table(path: Path, wanted: Sequence[str]) -> Table:
             for name in wanted:
                 _position(opened.schema_arrow.names, name, path)
             table = opened.read(columns=list(dict.fromkeys(wanted)), use_threads=False)
-    except (pa.ArrowException, OSError) as fault:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as fault:
         raise DataError(
             f"this is not readable Parquet: {str(fault).splitlines()[0]}",
             where=str(path),
