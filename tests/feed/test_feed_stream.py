@@ -224,7 +224,9 @@ def test_dealing_is_dealing_to_and_fro(
     assert deal(expected, world_size).tolist() == naive_deal(loads, world_size)
     sizes = []
     for rank in range(world_size):
-        rows, micros = deal_rank(expected, rank, world_size, accumulation)
+        rows, micros = deal_rank(
+            expected, np.zeros(len(loads), np.int64), rank, world_size, accumulation
+        )
         own = [row for row, part in enumerate(naive_deal(loads, world_size)) if part == rank]
         inner = naive_deal([loads[row] for row in own], accumulation)
         pairs = sorted(zip(inner, own, strict=True))

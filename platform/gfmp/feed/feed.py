@@ -112,7 +112,7 @@ class Feed:
             raise UsageError(f"step {step}", why="steps start at 0", fix="pass a step of the run")
         num_rows = self._settings.global_batch_sequences
         windows = self.windows(step * num_rows, num_rows)
-        rows, micros = deal_rank(windows.expected_tokens, rank, world, accumulation)
+        rows, micros = deal_rank(windows.expected_tokens, windows.groups, rank, world, accumulation)
         own = windows.take(rows)
         content = self._encoder.encode_ids(self._cutter.cut(own), own.vocabulary, own.samples)
         assembled = assemble(step, content, self._masker.mask(content), self._encoder)
