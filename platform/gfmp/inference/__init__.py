@@ -1,0 +1,1 @@
+"""Predictions, embeddings, variant effects and motifs: what a trained model is asked."""
