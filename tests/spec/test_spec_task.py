@@ -82,6 +82,7 @@ def test_only_fitting_metrics_are_taken(kind: str) -> None:
     target = f"{{kind: {kind}, columns: [x], names: {labels}}}"
     names = ("mcc", "accuracy", "macro_f1", "auroc", "auprc")
     values = ("pearson_r", "spearman_r", "r2_determination", "r2_pearson")
+    values += ("r2_logit", "r2_pearson_logit")
     fitting = values if kind == "regression" else names
     for metric in (*names, *values):
         if metric in fitting:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special, stats
 from sklearn import metrics as sk
 
 from gfmp.tasks.metrics import METRICS, resampled, score
@@ -20,6 +20,7 @@ Case = tuple[Floats, Floats]
 
 CLASSES = ("mcc", "accuracy", "macro_f1", "auroc", "auprc")
 VALUES = ("pearson_r", "spearman_r", "r2_determination", "r2_pearson")
+SHARES = ("r2_logit", "r2_pearson_logit")
 
 
 def classes(num_rows: int, num_classes: int, seed: int, levels: int = 0) -> Case:
@@ -57,7 +58,16 @@ REFERENCE: dict[str, Callable[[Case], float]] = {
     "spearman_r": lambda c: _columns(lambda t, p: stats.spearmanr(t, p).statistic, c),
     "r2_determination": lambda c: sk.r2_score(c[0].astype("f8"), c[1].astype("f8")),
     "r2_pearson": lambda c: _columns(lambda t, p: stats.pearsonr(t, p).statistic ** 2, c),
+    "r2_logit": lambda c: _columns(lambda t, p: sk.r2_score(_odds(t), _odds(p)), c),
+    "r2_pearson_logit": lambda c: _columns(
+        lambda t, p: stats.pearsonr(_odds(t), _odds(p)).statistic ** 2, c
+    ),
 }
+
+
+def _odds(shares: Floats) -> Floats:
+    """Log odds of shares that are clipped to 1e-7 from 0 and from 1."""
+    return np.asarray(special.logit(np.clip(shares, 1e-7, 1 - 1e-7)), dtype=np.float64)
 
 
 def _columns(of: Callable[[Floats, Floats], float], case: Case) -> float:
@@ -66,7 +76,7 @@ def _columns(of: Callable[[Floats, Floats], float], case: Case) -> float:
 
 
 def test_every_metric_has_a_reference() -> None:
-    assert set(METRICS) == set(REFERENCE) == {*CLASSES, *VALUES}
+    assert set(METRICS) == set(REFERENCE) == {*CLASSES, *VALUES, *SHARES}
 
 
 @pytest.mark.parametrize("metric", CLASSES)
@@ -82,6 +92,17 @@ def test_of_classes_equals_scikit_learn(metric: str, num_classes: int, levels: i
 def test_of_values_equals_scipy(metric: str, num_columns: int, offset: float) -> None:
     case = values(300, num_columns, seed=3, offset=offset)
     assert score(metric, *case) == pytest.approx(REFERENCE[metric](case), abs=1e-9)
+
+
+@pytest.mark.parametrize("metric", SHARES)
+def test_of_shares_equals_scipy_where_shares_of_0_and_1_are_clipped(metric: str) -> None:
+    rng = np.random.default_rng(8)
+    shares = rng.beta(0.5, 0.5, (300, 2))
+    guess = shares + 0.2 * rng.standard_normal((300, 2))  # beyond 0 and 1 too
+    shares[:20], shares[20:40] = 0.0, 1.0
+    case = shares.astype(np.float32), guess.astype(np.float32)
+    assert score(metric, *case) == pytest.approx(REFERENCE[metric](case), abs=1e-9)
+    assert score(metric, *case) != pytest.approx(REFERENCE["r2_determination"](case), abs=0.01)
 
 
 def test_labels_are_averaged_over_known_rows() -> None:
@@ -318,7 +339,7 @@ def test_scores_stay_in_their_range(metric: str, num_rows: int, seed: int) -> No
     found = resampled(metric, *case, counts)
     assert found.shape == (8,)
     signed = metric in ("mcc", "pearson_r", "spearman_r")
-    lowest = -np.inf if metric == "r2_determination" else -1.0 if signed else 0.0
+    lowest = -np.inf if metric in ("r2_determination", "r2_logit") else -1.0 if signed else 0.0
     defined = found[np.isfinite(found)]
     assert ((defined >= lowest - 1e-12) & (defined <= 1.0 + 1e-12)).all()
 

@@ -17,7 +17,8 @@ from task_samples import write_task
 from gfmp.errors import DataError, GfmpError, MissingInputError
 from gfmp.tasks.catalogue import TaskTarget
 from gfmp.tasks.inputs import input_files
-from gfmp.tasks.readers import Pool, read_pool
+from gfmp.tasks.pool import Pool
+from gfmp.tasks.readers import read_pool
 
 CSV = "{format: csv, files: {all: {path: a.csv}}, split_column: part}"
 BINARY = "{kind: binary}"

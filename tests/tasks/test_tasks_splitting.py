@@ -12,7 +12,7 @@ from gfmp.errors import DataError, SpecError
 from gfmp.spec.corpus import RegionSpec
 from gfmp.spec.task import SplitSpec
 from gfmp.tasks.carving import carve
-from gfmp.tasks.readers import Pool
+from gfmp.tasks.pool import Pool
 from gfmp.tasks.splitting import SplitRows, split_rows
 from gfmp.tasks.strands import canonical, other_strand
 from gfmp.tasks.task import Rows, Target

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import IO
 
 from gfmp.errors import DataError
@@ -11,6 +12,8 @@ from gfmp.genome.looks import looks_like
 
 _NOT_INTERVALS = ("#", "track", "browser")
 _NUM_COLUMNS = 3
+# The tenth column of narrowPeak: bases from start to the summit, -1 where none was called.
+_SUMMIT_COLUMN = 9
 
 
 def read_bed(stream: IO[bytes], origin: str) -> Iterator[tuple[str, int, int]]:
@@ -24,6 +27,46 @@ def read_bed(stream: IO[bytes], origin: str) -> Iterator[tuple[str, int, int]]:
     for number, line in numbered_lines(stream, origin):
         if line.strip() and not line.startswith(_NOT_INTERVALS):
             yield _interval(line, f"{origin}:{number}")
+
+
+@dataclass(frozen=True)
+class Peak:
+    """One interval of BED or narrowPeak; coordinates are 0-based and half-open.
+
+    Attributes:
+        contig: Name of the record it lies on.
+        start: First base.
+        end: One past the last base.
+        summit: Base of the highest signal; the middle where the file calls none.
+    """
+
+    contig: str
+    start: int
+    end: int
+    summit: int
+
+
+def read_peaks(stream: IO[bytes], origin: str) -> Iterator[Peak]:
+    """Yield every peak of a plain or gzip BED or narrowPeak file, in file order.
+
+    Raises:
+        DataError: as `read_bed`, or the summit of a narrowPeak line lies outside the peak.
+    """
+    for number, line in numbered_lines(stream, origin):
+        if line.strip() and not line.startswith(_NOT_INTERVALS):
+            where = f"{origin}:{number}"
+            contig, start, end = _interval(line, where)
+            yield Peak(contig, start, end, start + _summit(line, end - start, where))
+
+
+def _summit(line: str, length: int, where: str) -> int:
+    columns = line.split("\t") if "\t" in line else line.split()
+    if len(columns) != _SUMMIT_COLUMN + 1 or columns[_SUMMIT_COLUMN] == "-1":
+        return length // 2
+    text = columns[_SUMMIT_COLUMN]
+    if not text.isdecimal() or int(text) >= length:
+        raise _fault(f"the summit is {text!r}, and the peak has {length:,} bases", where)
+    return int(text)
 
 
 def _interval(line: str, where: str) -> tuple[str, int, int]:

@@ -54,6 +54,7 @@ class VcfRecord:
         failed: FILTER; empty when the record passed or no filter was applied.
         call: The sample's genotype, such as `0|1`; empty when no sample was asked for.
         where: `file:line`.
+        info: INFO as it stands there.
     """
 
     contig: str
@@ -63,6 +64,7 @@ class VcfRecord:
     failed: str
     call: str
     where: str
+    info: str = ""
 
     @property
     def end(self) -> int:
@@ -163,7 +165,7 @@ class VcfFile:
             )
         column = self.header.sample
         fields = line.split("\t", max(column, _FORMAT) + 1)
-        contig, position, _, ref, alt, _, failed = fields[:7]
+        contig, position, _, ref, alt, _, failed, info = fields[:8]
         digits = position if position.isascii() and position.isdecimal() else ""
         if not contig or not contig.isprintable() or " " in contig:
             raise _fault(where, "CHROM", f"{_shown(contig)} is no name", "names have no blanks")
@@ -180,7 +182,7 @@ class VcfFile:
         passed = failed in ("PASS", ".")
         letters = ref.upper().encode()
         return VcfRecord(
-            contig, int(digits) - 1, letters, alts, "" if passed else failed, call, where
+            contig, int(digits) - 1, letters, alts, "" if passed else failed, call, where, info
         )
 
     def _headless(self, number: int, why: str) -> DataError:

@@ -179,12 +179,12 @@ class TaskAdvisor:
         """Probe every candidate on the same rows; none where the metric is undefined."""
         compute = Compute.of(self._effort.device, self._effort.threads)
         rows = self._probe_rows(candidates, initial, compute)
-        resampling = Resampling.of(rows.task.valid.targets, self._effort.replicates)
+        resampling = Resampling.of(rows.task.valid.matrix, self._effort.replicates)
         metric, values, drawn = self._task.metric, {}, {}
         with compute.engaged():
             for name, vocabulary in candidates.items():
                 guesses = self._guesses(rows, vocabulary, initial, compute)
-                scored, resampled = scores(metric, rows.task.valid.targets, guesses, resampling)
+                scored, resampled = scores(metric, rows.task.valid.matrix, guesses, resampling)
                 values[name] = scored
                 drawn[name] = over_seeds(scored, resampled, resampling).values
         defined = np.isfinite(np.stack(list(drawn.values()))).all(axis=0)

@@ -102,9 +102,9 @@ class CnnTrial:
         return attempt + 1, fitted
 
     def _collapsed(self, valid: NDArray[np.float32]) -> bool:
-        return is_collapsed(self._task.target, self._task.valid.targets, valid)
+        return is_collapsed(self._task.target, self._task.valid.matrix, valid)
 
 
 def _coded(rows: Rows, length_bp: int) -> Examples:
     letters = torch.from_numpy(letter_codes(rows.sequences, length_bp))
-    return Examples(letters, torch.from_numpy(rows.targets.copy()))
+    return Examples(letters, torch.from_numpy(rows.matrix.copy()))

@@ -26,6 +26,7 @@ from gfmp.learners.scoring import metrics_of
 from gfmp.learners.views import TaskViews
 from gfmp.learners.watch import Watcher, nobody
 from gfmp.spec.learner import Finetuning
+from gfmp.tasks.sparse import taken
 from gfmp.tasks.task import Split, Task
 
 log = logging.getLogger(__name__)
@@ -120,7 +121,7 @@ class Training:
         self._targets = setting.task.train.targets
         self._steps = Steps.of(learner, len(rows))
         self._step = 0
-        self.objective = objective_of(target, self._targets[rows], learner.class_weights)
+        self.objective = objective_of(target, taken(self._targets, rows), learner.class_weights)
         shape = HeadShape(target.num_outputs, len(setting.views.views), learner.join)
         model = TaskModel(setting.initial.encoder(seed), shape, setting.compute)
         model.draw_head(seed)
@@ -212,7 +213,7 @@ class Training:
             for name, parameter in self.model.named_parameters()
             if parameter.requires_grad
         }
-        collapsed = is_collapsed(task.target, task.valid.targets, found.predictions)
+        collapsed = is_collapsed(task.target, task.valid.matrix, found.predictions)
         score = metrics.get(decisive, -math.inf)
         point = {name: value for name, value in metrics.items() if name == decisive}
         if math.isfinite(found.loss):

@@ -142,7 +142,7 @@ class KmerTrial:
         for penalty in sorted(set(learner.penalties)):
             model = fit(self._task.target, features["train"], targets, penalty)
             valid = model.predict(features["valid"])
-            value = score(self._task.metric, self._task.valid.targets, valid)
+            value = score(self._task.metric, self._task.valid.matrix, valid)
             known = -math.inf if math.isnan(value) else value
             tried.append(_Tried(penalty, model, valid, known))
         return tried

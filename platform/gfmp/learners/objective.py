@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from gfmp.tasks.sparse import SparseLabels, Targets, known_counts, positive_counts
 from gfmp.tasks.task import Target
 
 ClassWeights = Literal["none", "balanced"]
@@ -99,9 +100,7 @@ class Values:
         return (outputs_BO.cpu() * self.deviation + self.mean).float().numpy()
 
 
-def objective_of(
-    target: Target, targets: NDArray[np.float32], class_weights: ClassWeights
-) -> Objective:
+def objective_of(target: Target, targets: Targets, class_weights: ClassWeights) -> Objective:
     """Choose the objective of a kind of target.
 
     `balanced` weighs a class by the inverse of its share, so that the mean weight of a row is
@@ -110,17 +109,18 @@ def objective_of(
 
     Args:
         target: What is predicted.
-        targets: Those of the training rows, shape (N, 1) or (N, K).
+        targets: Those of the training rows, shape (N, 1) or (N, K); wide labels may be sparse.
         class_weights: Whether classes are balanced.
     """
+    if target.kind == "multilabel":
+        positives, num_known = positive_counts(targets), known_counts(targets)
+        balance = (num_known - positives) / np.maximum(positives, 1)
+        weights = balance if class_weights == "balanced" else np.ones(target.num_outputs)
+        return Labels(_tensor(weights * target.positive_weight))
+    assert not isinstance(targets, SparseLabels), "only labels are sparse"
     if target.classifies:
         return Classes(_class_weights(target, targets, class_weights))
     known = np.isfinite(targets)
-    if target.kind == "multilabel":
-        positives = (known & (targets > 0)).sum(axis=0)
-        balance = (known.sum(axis=0) - positives) / np.maximum(positives, 1)
-        weights = balance if class_weights == "balanced" else np.ones(target.num_outputs)
-        return Labels(_tensor(weights * target.positive_weight))
     counts = np.maximum(known.sum(axis=0), 1)
     mean = np.where(known, targets, 0.0).sum(axis=0, dtype=np.float64) / counts
     squares = np.where(known, targets - mean, 0.0) ** 2

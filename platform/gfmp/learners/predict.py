@@ -13,6 +13,7 @@ from gfmp.learners.compute import Compute
 from gfmp.learners.head import TaskModel
 from gfmp.learners.objective import Objective
 from gfmp.learners.views import SplitViews
+from gfmp.tasks.sparse import Targets
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ def predict(
     model: TaskModel,
     objective: Objective,
     rows: SplitViews,
-    targets: NDArray[np.float32],
+    targets: Targets,
     compute: Compute,
 ) -> Predicted:
     """Predict every row of a split.

@@ -80,7 +80,7 @@ def _key(task: Task, fitted: Fitted) -> tuple[float, float]:
 
 def _loss(task: Task, predictions: NDArray[np.float32]) -> float:
     """Return the mean log loss, or the mean squared error of values."""
-    targets, kind = task.valid.targets, task.target.kind
+    targets, kind = task.valid.matrix, task.target.kind
     likely = np.clip(predictions.astype(np.float64), _LEAST, 1.0 - _LEAST)
     if task.target.classifies:
         own = np.take_along_axis(likely, targets.astype(np.int64), axis=1)

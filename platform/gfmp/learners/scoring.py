@@ -25,7 +25,7 @@ def metrics_of(
         `<split>/<metric>` for each defined metric, and facts: `<split>/undefined` lists the
         others; no such fact when all are defined.
     """
-    targets = task.rows(split).targets
+    targets = task.rows(split).matrix
     names = dict.fromkeys((task.metric, *task.also))
     values = {f"{split}/{name}": score(name, targets, predictions) for name in names}
     undefined = [name for name in names if not math.isfinite(values[f"{split}/{name}"])]

@@ -46,10 +46,10 @@ class TaskFacts:
         return cls(
             target=task.target,
             metric=task.metric,
-            test_targets=task.test.targets,
+            test_targets=task.test.matrix,
             num_train=len(task.train),
             num_test=len(task.test),
-            class_counts=_class_counts(task.target, task.test.targets),
+            class_counts=_class_counts(task.target, task.test.matrix),
             also=task.also,
             facts=task.facts,
         )

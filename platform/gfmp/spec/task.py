@@ -4,165 +4,67 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    Field,
+    ValidationInfo,
+    field_validator,
+)
 
 from gfmp.spec.base import Closed, Fraction
-from gfmp.spec.corpus import FileSpec, RegionSpec
+from gfmp.spec.corpus import RegionSpec
 from gfmp.spec.derive import AnyDerivedSource, DerivedSource
+from gfmp.spec.task_formats import (
+    AlignedFastaSource,
+    ArraysSource,
+    ClassFilesSource,
+    GenesSource,
+    IntervalsSource,
+    LabelledFastaSource,
+    MeasuredVariantsSource,
+    PeaksSource,
+)
+from gfmp.spec.task_public import PublicSpec
+from gfmp.spec.task_sources import FastaSource, FileSource, FolderSource, SplitFiles, TableSource
+from gfmp.spec.task_target import (
+    CLASS_METRICS,
+    VALUE_METRICS,
+    TargetKind,
+    TargetSpec,
+    fitting_metrics,
+)
 from gfmp.storage.documents import did_you_mean
 
-TargetKind = Literal["binary", "multiclass", "multilabel", "regression"]
-Column = Annotated[str, Field(min_length=1)]
+__all__ = [
+    "CLASS_METRICS",
+    "VALUE_METRICS",
+    "FastaSource",
+    "FileSource",
+    "FolderSource",
+    "PublicSpec",
+    "SplitFiles",
+    "SplitSpec",
+    "TableSource",
+    "TargetKind",
+    "TargetSpec",
+    "TaskSpec",
+    "fitting_metrics",
+]
 
-CLASS_METRICS = ("mcc", "accuracy", "macro_f1", "auroc", "auprc")
-VALUE_METRICS = ("pearson_r", "spearman_r", "r2_determination", "r2_pearson")
-
-
-def fitting_metrics(kind: TargetKind) -> tuple[str, ...]:
-    """Return the metrics that can score a target of this kind."""
-    return VALUE_METRICS if kind == "regression" else CLASS_METRICS
-
-
-class TargetSpec(Closed):
-    """What is predicted.
-
-    Attributes:
-        kind: `binary` and `multiclass` choose one class per row, `multilabel` says yes or no
-            to each label, `regression` predicts one or several values.
-        names: Class names in the order of their numbers (default `0`, `1` for binary, and the
-            classes of the rule for derived rows); names of labels or values, when they differ
-            from their columns.
-        columns: Columns of a table: one for classes (default `label`), one per label or value.
-        positive_weight: Weight of positive examples in the loss (binary, multilabel).
-    """
-
-    kind: TargetKind
-    columns: Annotated[tuple[Column, ...], Field(validate_default=True)] = ()
-    names: Annotated[tuple[Column, ...], Field(validate_default=True)] = ()
-    positive_weight: Annotated[float, Field(gt=0.0)] = 1.0
-
-    @field_validator("columns")
-    @classmethod
-    def _columns_fit(cls, columns: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-        if info.data.get("kind") in ("binary", "multiclass"):
-            if len(columns) > 1:
-                raise ValueError(f"{info.data['kind']} has one column of classes")
-            return columns or ("label",)
-        if len(set(columns)) < len(columns):
-            raise ValueError("a column stands twice")
-        return columns
-
-    @field_validator("names")
-    @classmethod
-    def _names_fit(cls, names: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-        kind, columns = info.data.get("kind"), info.data.get("columns", ())
-        if kind in ("multilabel", "regression"):
-            names = names or columns
-        if len(set(names)) < len(names):
-            raise ValueError("a name stands twice")
-        _check_number(kind, names, columns)
-        return names
-
-    @field_validator("positive_weight")
-    @classmethod
-    def _weight_fits(cls, weight: float, info: ValidationInfo) -> float:
-        if weight != 1.0 and info.data.get("kind") in ("multiclass", "regression"):
-            raise ValueError(f"{info.data['kind']} has no positive class to weigh")
-        return weight
-
-
-def _check_number(kind: object, names: tuple[str, ...], columns: tuple[str, ...]) -> None:
-    if kind == "binary" and len(names) not in (0, 2):
-        raise ValueError("binary has two classes: the negative one, then the positive one")
-    if kind == "multiclass" and len(names) == 1:
-        raise ValueError("multiclass has at least two classes")
-    if kind in ("multilabel", "regression") and not names:
-        raise ValueError(f"{kind} lists its columns")
-    if kind in ("multilabel", "regression") and columns and len(names) != len(columns):
-        raise ValueError(f"{len(names)} names for {len(columns)} columns")
-
-
-class SplitFiles(Closed):
-    """Files of a source: `all` in one, or one for each split.
-
-    Attributes:
-        all: Rows of every split.
-        train: Rows to learn from.
-        valid: Rows that choose epochs and penalties; without it some of train are taken.
-        test: Rows that are only scored.
-    """
-
-    all: FileSpec | None = None
-    train: FileSpec | None = None
-    valid: FileSpec | None = None
-    test: FileSpec | None = None
-
-    @model_validator(mode="after")
-    def _either(self) -> SplitFiles:
-        if self.all is not None and (self.train or self.valid or self.test):
-            raise ValueError("give `all`, or `train` and `test` (and `valid`), not both")
-        if self.all is None and not (self.train and self.test):
-            raise ValueError("give `all`, or both `train` and `test`")
-        return self
-
-    def given(self) -> tuple[tuple[str, FileSpec], ...]:
-        """Return (key, file) for every file that is named."""
-        files = (("all", self.all), ("train", self.train), ("valid", self.valid))
-        return tuple((k, f) for k, f in (*files, ("test", self.test)) if f is not None)
-
-
-class TableSource(Closed):
-    """Tables with a header line; .gz is told by content. An empty column name means none.
-
-    Attributes:
-        group_column: What a split must not tear apart, such as a gene.
-        contig_column: Chromosome or record, for `split: {by: contig}`.
-        id_column: Name of a row; without it `file:line`.
-        split_column: Holds train, valid (or dev, val) and test, for `split: {by: given}`.
-    """
-
-    format: Literal["csv", "tsv", "parquet"]
-    files: SplitFiles
-    sequence_column: Column = "sequence"
-    group_column: str = ""
-    contig_column: str = ""
-    id_column: str = ""
-    split_column: str = ""
-
-
-class FastaSource(Closed):
-    """Sequences in FASTA, and a table (.tsv, or .csv) of their labels.
-
-    Attributes:
-        files: FASTA files.
-        table: One table for all of them; its rows are joined by record name.
-        id_column: The column with the record names.
-    """
-
-    format: Literal["fasta"]
-    files: SplitFiles
-    table: FileSpec
-    id_column: Column = "id"
-    group_column: str = ""
-    contig_column: str = ""
-    split_column: str = ""
-
-
-class FolderSource(Closed):
-    """A folder in the layout of GUE: train.csv, dev.csv and test.csv, .gz or not.
-
-    Attributes:
-        path: The folder; without train.csv, dev.csv is learned from.
-    """
-
-    format: Literal["folder"]
-    path: Annotated[str, Field(min_length=1)]
-    sequence_column: Column = "sequence"
-
-
-FileSource = TableSource | FastaSource | FolderSource
-AnySource = FileSource | AnyDerivedSource
-SourceChoice = Annotated[FileSource | DerivedSource, Field(discriminator="format")]
+AnyFileSource = (
+    TableSource
+    | FastaSource
+    | FolderSource
+    | ClassFilesSource
+    | IntervalsSource
+    | PeaksSource
+    | AlignedFastaSource
+    | LabelledFastaSource
+    | ArraysSource
+    | MeasuredVariantsSource
+    | GenesSource
+)
+AnySource = AnyFileSource | AnyDerivedSource
+SourceChoice = Annotated[AnyFileSource | DerivedSource, Field(discriminator="format")]
 
 
 class SplitSpec(Closed):
@@ -212,6 +114,7 @@ class TaskSpec(Closed):
         metric: The one that decides.
         also: Metrics reported beside it.
         split: Which rows train, choose and test.
+        public: Where its public files are, and what they should hold.
     """
 
     kind: Literal["task"]
@@ -223,6 +126,7 @@ class TaskSpec(Closed):
     metric: str
     also: tuple[str, ...] = ()
     split: Annotated[SplitSpec, Field(validate_default=True)] = SplitSpec()
+    public: PublicSpec | None = None
 
     @field_validator("metric")
     @classmethod
@@ -245,11 +149,8 @@ class TaskSpec(Closed):
         if "source" not in info.data:
             return target
         source = info.data["source"]
-        if isinstance(source, (TableSource, FastaSource, FolderSource)):
-            names = target.names or (("0", "1") if target.kind == "binary" else ())
-            if not target.columns or not names:
-                raise ValueError(f"{target.kind} lists its {'names' if names == () else 'columns'}")
-            return target.model_copy(update={"names": names})
+        if isinstance(source, FileSource):
+            return source.checked_target(target)
         names = source.class_names
         kind = "binary" if len(names) == 2 else "multiclass"
         if target.kind != kind or target.names not in ((), names):
@@ -278,18 +179,7 @@ def _check_metric(metric: str, info: ValidationInfo) -> None:
 
 
 def _check_split(by: str, source: AnySource) -> None:
-    if isinstance(source, (TableSource, FastaSource)):
-        one_file, columns = source.files.all is not None, source
-        if by == "given" and one_file and not columns.split_column:
-            raise ValueError("one file for all rows needs a split_column, or another split")
-        if by != "given" and not one_file:
-            raise ValueError("files for each split are split already: by must be given")
-        if by == "contig" and not columns.contig_column:
-            raise ValueError("split by contig needs source.contig_column")
-        if by == "group" and not columns.group_column:
-            raise ValueError("split by group needs source.group_column")
-    elif isinstance(source, FolderSource):
-        if by != "given":
-            raise ValueError("a folder has train, dev and test: by must be given")
+    if isinstance(source, FileSource):
+        source.check_split(by)
     elif by == "given":
         raise ValueError("rows derived from annotation have no split yet: name contigs or regions")

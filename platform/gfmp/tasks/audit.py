@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from gfmp.errors import Problem
 from gfmp.tasks.near import Words, are_near, found_in, sample_of, words_of
+from gfmp.tasks.sparse import SparseLabels
 from gfmp.tasks.strands import other_strand
 from gfmp.tasks.task import SPLITS, Rows, Split, Task
 
@@ -152,6 +153,8 @@ class _Side:
 
 def _row_labels(rows: Rows) -> list[bytes]:
     # Adding 0 makes one zero of both; NaN (an unknown label) has one bit pattern already.
+    if isinstance(rows.targets, SparseLabels):
+        return [rows.targets.row_bytes(row) for row in range(len(rows))]
     return [bytes(row) for row in np.asarray(rows.targets + np.float32(0), dtype="<f4")]
 
 

@@ -9,12 +9,15 @@ from pathlib import Path
 from gfmp.errors import DataError, MissingInputError
 from gfmp.spec.corpus import FileSpec
 from gfmp.spec.derive import AnyDerivedSource, GenomeSpec
-from gfmp.spec.task import FastaSource, FolderSource, TableSource, TaskSpec
+from gfmp.spec.task import FileSource, FolderSource, TaskSpec
+from gfmp.spec.task_formats import ClassFilesSource
 from gfmp.storage.documents import Key
-from gfmp.storage.hashes import sha256_file
+from gfmp.storage.hashes import fingerprint, sha256_file
 
 _LAYOUT = (("train", ("train",)), ("valid", ("dev", "valid")), ("test", ("test",)))
 _SUFFIXES = (".csv", ".csv.gz")
+# Role of the files of one class: `class train enhancer`.
+CLASS_ROLE = "class "
 
 
 @dataclass(frozen=True)
@@ -22,8 +25,9 @@ class InputFile:
     """One file of a task.
 
     Attributes:
-        role: `all`, `train`, `valid`, `test`, or `table` (the labels of FASTA records).
-        path: Absolute path.
+        role: `all`, `train`, `valid`, `test`, or what else the source calls it, such as `table`
+            (the labels of FASTA records), `reference` or `class train enhancer`.
+        path: Absolute path; a folder where a class has one file for each sequence.
         sha256: Digest the file must have; empty when it is not pinned.
     """
 
@@ -45,23 +49,23 @@ def input_files(spec: TaskSpec, base: Path) -> tuple[InputFile, ...]:
     source = spec.source
     if isinstance(source, FolderSource):
         return folder_files((base / source.path).resolve())
-    if isinstance(source, (TableSource, FastaSource)):
-        named = [*source.files.given()]
-        if isinstance(source, FastaSource):
-            named.append(("table", source.table))
-        return tuple(_input(role, file, base) for role, file in named)
-    return ()
+    if not isinstance(source, FileSource):
+        return ()
+    files = tuple(_input(role, file, base) for role, _, file in source.parts())
+    if isinstance(source, ClassFilesSource):
+        folder = (base / source.path).resolve()
+        return (*files, *class_files(folder, spec.target.names))
+    return files
 
 
 def named_files(spec: TaskSpec, base: Path) -> Iterator[tuple[Key, Path]]:
     """Yield (key in the document, path) of every path a task names."""
     source = spec.source
-    if isinstance(source, FolderSource):
-        yield ("source", "path"), (base / source.path).resolve()
-    elif isinstance(source, (TableSource, FastaSource)):
-        for file in input_files(spec, base):
-            place = ("table",) if file.role == "table" else ("files", file.role)
-            yield ("source", *place, "path"), file.path
+    if isinstance(source, FileSource):
+        if isinstance(source, (FolderSource, ClassFilesSource)):
+            yield ("source", "path"), (base / source.path).resolve()
+        for _, key, file in source.parts():
+            yield (*key, "path"), (base / file.path).resolve()
     else:
         for i, genome in enumerate(anchored(source, base).genomes):
             for key, path in _genome_files(genome):
@@ -114,13 +118,45 @@ def folder_files(folder: Path) -> tuple[InputFile, ...]:
     return tuple(InputFile(role, found[role]) for role in roles)
 
 
+def class_files(folder: Path, names: tuple[str, ...]) -> tuple[InputFile, ...]:
+    """Return the file or the folder of every class in every split of a folder.
+
+    Args:
+        folder: Holds `train` and `test`, and perhaps `valid` (or `dev`).
+        names: The classes.
+
+    Raises:
+        MissingInputError: a split or a class is not there.
+    """
+    found: list[InputFile] = []
+    for split, stems in _LAYOUT:
+        there = next((folder / stem for stem in stems if (folder / stem).is_dir()), None)
+        if there is None and split == "valid":
+            continue
+        for name in names:
+            place = (there or folder / split) / name
+            whole = place if place.is_dir() else _first(place.parent, (name,))
+            if whole is None:
+                raise MissingInputError(
+                    f"the class {name!r} has no files for {split}",
+                    where=str(place.parent),
+                    why=f"they are {name}/*.txt, {name}.csv or {name}.csv.gz there",
+                    fix="name the right folder, or the classes in target.names",
+                )
+            found.append(InputFile(f"{CLASS_ROLE}{split} {name}", whole))
+    return tuple(found)
+
+
 def file_digest(file: InputFile) -> str:
-    """Return the sha256 of a file, compared with its pin.
+    """Return the sha256 of a file, compared with its pin; of a folder, that of all its texts.
 
     Raises:
         MissingInputError: there is no such file.
         DataError: the file is pinned and its bytes differ.
     """
+    if file.path.is_dir():
+        texts = sorted(file.path.glob("*.txt"))
+        return fingerprint([[path.name, sha256_file(path)] for path in texts])
     if not file.path.is_file():
         raise MissingInputError(
             f"there is no file {file.path.name!r}",

@@ -14,12 +14,15 @@ from gfmp.storage.documents import did_you_mean
 from gfmp.tasks.tables import Table
 
 _UNKNOWN = frozenset({"", "na", "nan"})
+_FINITE = "values are finite numbers"
+_CORRECT = "correct the value, or remove the row"
 
 
 def read_targets(table: Table, target: TargetSpec) -> NDArray[np.float32]:
     """Return the targets of all rows, float32, shape (N, 1) for classes, else (N, K).
 
-    Classes are numbers or names; labels are 0, 1 or empty (unknown, NaN); values are finite.
+    Classes are numbers or names; labels are 0, 1 or empty (unknown, NaN); values are finite, and
+    logarithms of what stands there when the target says so.
 
     Raises:
         DataError: a cell is none of that; names file, line, column and value.
@@ -27,7 +30,7 @@ def read_targets(table: Table, target: TargetSpec) -> NDArray[np.float32]:
     if target.kind in ("binary", "multiclass"):
         parse = _class_parser(target.names)
     else:
-        parse = _label if target.kind == "multilabel" else _value
+        parse = _label if target.kind == "multilabel" else _value_parser(target.log10_offset)
     columns = [_parsed(table, column, parse) for column in target.columns]
     return np.array(columns, dtype=np.float32).reshape(len(columns), len(table)).T.copy()
 
@@ -84,11 +87,73 @@ def _label(cell: str) -> float:
     raise ValueError("a label is 0, 1 or empty (unknown)", "correct the label")
 
 
+def _value_parser(log10_offset: float | None) -> Callable[[str], float]:
+    if log10_offset is None:
+        return _value
+
+    def parse(cell: str) -> float:
+        """Return the logarithm of a value; a ValueError carries the rule and the remedy."""
+        number = _value(cell) + log10_offset
+        if number <= 0:
+            raise ValueError(f"with log10_offset {log10_offset:g} it has no logarithm", _CORRECT)
+        return math.log10(number)
+
+    return parse
+
+
 def _value(cell: str) -> float:
     try:
         number = float(cell)
     except ValueError:
         number = math.nan
     if not math.isfinite(number) or abs(number) > float(np.finfo(np.float32).max):
-        raise ValueError("values are finite numbers", "correct the value, or remove the row")
+        raise ValueError(_FINITE, _CORRECT)
     return number
+
+
+def finite(cell: str, column: str, where: str) -> float:
+    """Return a cell as a number.
+
+    Raises:
+        DataError: it is none, or not finite; names the column and the place.
+    """
+    try:
+        return _value(cell)
+    except ValueError as fault:
+        why, fix = fault.args
+        message = f"{column} holds {cell[:60]!r}"
+        raise DataError(message, where=where, why=why, fix=fix) from None
+
+
+def checked_values(
+    block: NDArray[np.generic], target: TargetSpec, where: str, first: int
+) -> NDArray[np.float32]:
+    """Return numbers that stand in an array as targets, float32, shape (N, K).
+
+    Args:
+        block: Classes, shape (N, 1), or values, shape (N, K).
+        target: What is predicted.
+        where: The array, for messages.
+        first: Row of the array that the block begins with.
+
+    Raises:
+        DataError: a number is no class, is not finite or has no logarithm.
+    """
+    values = np.asarray(block, dtype=np.float64)
+    if target.kind == "regression":
+        offset = target.log10_offset
+        with np.errstate(divide="ignore", invalid="ignore"):
+            values = values if offset is None else np.log10(values + offset)
+        wrong, why = ~np.isfinite(values), _FINITE
+    else:
+        classes = np.arange(len(target.names))
+        wrong, why = ~np.isin(values, classes), f"the classes are 0 to {len(classes) - 1}"
+    if wrong.any():
+        row, column = np.argwhere(wrong)[0]
+        raise DataError(
+            f"row {first + row:,} holds {block[row, column]!s} as its target {column}",
+            where=where,
+            why=why,
+            fix="name the right array, or correct the target",
+        )
+    return values.astype(np.float32)

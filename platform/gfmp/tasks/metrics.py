@@ -20,6 +20,8 @@ Integers = NDArray[np.int64]
 
 # Below this share of the largest squared deviation a variance is rounding, not spread.
 _ROUNDING: Final = 1e-14
+# Shares of 0 and 1 have no log odds; RNABenchmark clips them to this far from either.
+_LEAST_SHARE: Final = 1e-7
 
 
 def score(metric: str, targets: NDArray[np.float32], predictions: NDArray[np.float32]) -> float:
@@ -256,6 +258,25 @@ def r2_pearson(truth: Floats, guess: Floats, weights: Floats) -> Floats:
     return squared
 
 
+def r2_logit(truth: Floats, guess: Floats, weights: Floats) -> Floats:
+    """Return 1 - SSE / SST of the log odds of shares, clipped to 1e-7 .. 1 - 1e-7.
+
+    How RNABenchmark scores isoform usage (BEACON; Ren et al. 2024) and Ye et al., Table S19.
+    """
+    return r2_determination(_log_odds(truth), _log_odds(guess), weights)
+
+
+def r2_pearson_logit(truth: Floats, guess: Floats, weights: Floats) -> Floats:
+    """Return the square of Pearson's correlation of the log odds of clipped shares."""
+    return r2_pearson(_log_odds(truth), _log_odds(guess), weights)
+
+
+def _log_odds(shares: Floats) -> Floats:
+    clipped = np.clip(shares, _LEAST_SHARE, 1.0 - _LEAST_SHARE)
+    odds: Floats = np.log(clipped / (1.0 - clipped))
+    return odds
+
+
 @dataclass(frozen=True)
 class Metric:
     """How one metric reads the shapes of predictions.
@@ -342,4 +363,14 @@ METRICS: Final[Mapping[str, Metric]] = {
         r2_determination,
     ),
     "r2_pearson": _ranked("R2 (r^2)", "Square of the Pearson correlation.", r2_pearson),
+    "r2_logit": _ranked(
+        "R2 of log odds (1 - SSE/SST)",
+        "1 - SSE/SST of log odds of shares clipped to 1e-7 .. 1 - 1e-7.",
+        r2_logit,
+    ),
+    "r2_pearson_logit": _ranked(
+        "R2 of log odds (r^2)",
+        "Square of the Pearson correlation of log odds of shares clipped to 1e-7 .. 1 - 1e-7.",
+        r2_pearson_logit,
+    ),
 }

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from gfmp.tasks.sparse import has_label
 from gfmp.tasks.task import Task
 
 # What a class is called when it is made of everything that is not what the task is about.
@@ -58,5 +59,5 @@ def _chosen(task: Task) -> tuple[NDArray[np.bool_], str]:
         listed = ", ".join(names[i] for i in negative)
         return ~np.isin(targets[:, 0], negative), f"training rows of every class but {listed}"
     if task.target.kind == "multilabel":
-        return (targets == 1).any(axis=1), "training rows with a label"
+        return has_label(targets), "training rows with a label"
     return targets[:, 0] > np.nanmedian(targets[:, 0]), f"training rows above the median {names[0]}"

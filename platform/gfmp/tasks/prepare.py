@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gfmp.genome.alphabet import AlphabetCounts
-from gfmp.spec.task import FastaSource, FolderSource, TableSource, TaskSpec
+from gfmp.spec.task import FileSource, FolderSource, TaskSpec
 from gfmp.storage.hashes import fingerprint
 from gfmp.tasks.inputs import InputFile, input_files
 from gfmp.tasks.readers import read_pool
@@ -60,6 +60,8 @@ def build(name: str, spec: TaskSpec, base: Path) -> Task:
         "split": _split_text(spec, parts),
         "dropped": _dropped_text(parts),
         "letters": _letters_text(pool.counts),
+        "left out": "; ".join(pool.left_out),
+        "notes": "; ".join(pool.notes),
     }
     if isinstance(spec.source, FolderSource):
         facts["train"] = _train_text(input_files(spec, base))
@@ -95,6 +97,7 @@ def words_of(spec: TaskSpec) -> dict[str, str]:
         "description": spec.description,
         "licence": spec.licence,
         "citation": spec.citation,
+        "address": spec.public.address if spec.public else "",
     }
     return {key: text for key, text in words.items() if text}
 
@@ -102,10 +105,8 @@ def words_of(spec: TaskSpec) -> dict[str, str]:
 def describe_source(spec: TaskSpec) -> str:
     """Name the source of a task in a few words."""
     source = spec.source
-    if isinstance(source, FolderSource):
-        return f"folder {source.path}"
-    if isinstance(source, (TableSource, FastaSource)):
-        return f"{source.format} {', '.join(file.path for _, file in source.files.given())}"
+    if isinstance(source, FileSource):
+        return f"{source.format} {source.described()}"
     packages = dict.fromkeys(genome.package or "local files" for genome in source.genomes)
     return f"{source.rule} of {', '.join(packages)}"
 

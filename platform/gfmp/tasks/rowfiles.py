@@ -10,7 +10,11 @@ import pyarrow.parquet as pq
 
 from gfmp.errors import CorruptArtefactError
 from gfmp.storage.atomic import storage_faults
+from gfmp.tasks.sparse import SparseLabels, Targets
 from gfmp.tasks.task import Rows
+
+# Column of the positive labels of wide targets; the number of labels follows.
+_LISTED = "labels_of_"
 
 
 def write_rows(path: Path, rows: Rows) -> None:
@@ -24,8 +28,7 @@ def write_rows(path: Path, rows: Rows) -> None:
         "origin": pa.array(rows.origins, pa.large_string()),
         "group": pa.array(rows.groups, pa.large_string()),
     }
-    for i in range(rows.targets.shape[1]):
-        columns[f"target_{i}"] = pa.array(rows.targets[:, i].astype(np.float32), pa.float32())
+    columns |= _target_columns(rows.targets)
     with storage_faults(path):
         pq.write_table(pa.table(columns), path, compression="zstd")
 
@@ -38,10 +41,9 @@ def read_rows(path: Path) -> Rows:
     """
     try:
         table = pq.read_table(path, use_threads=False, memory_map=False)
-        targets = [n for n in table.column_names if n.startswith("target_")]
         return Rows(
             tuple(table["sequence"].to_pylist()),
-            np.stack([table[name].to_numpy() for name in targets], axis=1),
+            _targets(table),
             tuple(table["origin"].to_pylist()),
             tuple(table["group"].to_pylist()),
         )
@@ -52,3 +54,27 @@ def read_rows(path: Path) -> Rows:
             why="gfmp publishes prepared tasks whole and never changes them",
             fix=f"remove this folder, and the task is read again: {path.parent}",
         ) from fault
+
+
+def _target_columns(targets: Targets) -> dict[str, pa.Array]:
+    """Return one column for each target, or one of lists for wide labels."""
+    if not isinstance(targets, SparseLabels):
+        return {
+            f"target_{i}": pa.array(targets[:, i].astype(np.float32), pa.float32())
+            for i in range(targets.shape[1])
+        }
+    offsets = np.concatenate([np.zeros(1, np.int64), targets.ends])
+    lists = pa.LargeListArray.from_arrays(pa.array(offsets), pa.array(targets.columns))
+    return {f"{_LISTED}{targets.num_labels}": lists}
+
+
+def _targets(table: pa.Table) -> Targets:
+    listed = [name for name in table.column_names if name.startswith(_LISTED)]
+    if not listed:
+        names = [name for name in table.column_names if name.startswith("target_")]
+        return np.stack([table[name].to_numpy() for name in names], axis=1)
+    lists = table[listed[0]].combine_chunks()
+    offsets = lists.offsets.to_numpy()
+    columns = lists.values.to_numpy()[offsets[0] : offsets[-1]]
+    ends = (offsets[1:] - offsets[0]).astype(np.int64)
+    return SparseLabels(ends, columns.astype(np.int32), int(listed[0].removeprefix(_LISTED)))

@@ -17,7 +17,7 @@ from gfmp.spec.corpus import RegionSpec
 from gfmp.spec.task import SplitSpec
 from gfmp.storage.documents import did_you_mean
 from gfmp.tasks.carving import carve
-from gfmp.tasks.readers import Pool
+from gfmp.tasks.pool import Pool
 from gfmp.tasks.task import Rows, Target
 
 TRAIN, VALID, TEST, DROPPED = range(4)

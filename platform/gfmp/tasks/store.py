@@ -15,7 +15,7 @@ from typing import Annotated
 from pydantic import Field, TypeAdapter, ValidationError
 
 from gfmp.errors import CorruptArtefactError, DataError, MissingInputError
-from gfmp.spec.task import FastaSource, FolderSource, TableSource, TaskSpec
+from gfmp.spec.task import FileSource, TaskSpec
 from gfmp.storage.atomic import read_json, remove_abandoned, staged_directory, write_json
 from gfmp.storage.hashes import fingerprint, sha256_file
 from gfmp.storage.locks import exclusive
@@ -108,9 +108,9 @@ class TaskStore:
 
 def _key(spec: TaskSpec, base: Path) -> str:
     source = spec.source
-    if isinstance(source, (TableSource, FastaSource, FolderSource)):
+    if isinstance(source, FileSource):
         files: tuple[InputFile, ...] = input_files(spec, base)
-        body = source.model_dump(mode="json", exclude={"files", "table", "path"})
+        body = source.model_dump(mode="json", exclude=set(source.FILES))
     else:
         # Files inside packages are pinned by version and sha256 in the spec itself.
         files = tuple(InputFile("genome", path) for _, path in named_files(spec, base))

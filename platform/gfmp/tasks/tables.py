@@ -5,13 +5,16 @@ from __future__ import annotations
 import codecs
 import csv
 import itertools
+import re
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from gfmp.errors import DataError
 from gfmp.genome.inflate import chunks
@@ -19,6 +22,8 @@ from gfmp.genome.looks import looks_like, without_mark
 from gfmp.storage.documents import did_you_mean
 
 LONGEST_LINE_BYTES = 64 << 20
+# A column by its position, counted from 1: some public tables have headers nobody describes.
+_NUMBERED = re.compile(r"#([1-9]\d{0,5})")
 _NOT_TEXT = ("binary", "a PNG image", "a PDF document", "a zip archive", "a Parquet file")
 
 
@@ -39,6 +44,12 @@ class Table:
     def __len__(self) -> int:
         return len(self.places)
 
+    def kept(self, rows: NDArray[np.int64]) -> Table:
+        """Return the rows at these positions, in this order."""
+        places = rows.tolist()
+        columns = {name: [cells[i] for i in places] for name, cells in self.columns.items()}
+        return Table(self.path, columns, [self.places[i] for i in places])
+
     def where(self, row: int) -> str:
         """Return `file:line` of a row."""
         return f"{self.path}:{self.places[row]}"
@@ -47,7 +58,8 @@ class Table:
 def read_table(path: Path, wanted: Sequence[str], separator: str) -> Table:
     """Read the columns `wanted` of a delimited file with a header line, plain or gzip.
 
-    CRLF, a byte order mark, quoted cells and a missing final newline change nothing.
+    CRLF, a byte order mark, quoted cells and a missing final newline change nothing. `#2` is the
+    second column, unless a column is called so.
 
     Raises:
         DataError: the file is no such table, is torn, has a ragged row or lacks a column.
@@ -56,7 +68,7 @@ def read_table(path: Path, wanted: Sequence[str], separator: str) -> Table:
     reader = csv.reader(lines, delimiter=separator, strict=True)
     try:
         header = next(reader, [])
-        picked = [_position(header, name, path) for name in wanted]
+        picked = [_numbered(header, name, path) for name in wanted]
         rows, places = _all_rows(reader, lambda: reader.line_num, len(header), path)
     except csv.Error as fault:
         raise DataError(
@@ -67,6 +79,11 @@ def read_table(path: Path, wanted: Sequence[str], separator: str) -> Table:
         ) from fault
     columns = {name: [row[i] for row in rows] for name, i in zip(wanted, picked, strict=True)}
     return Table(path, columns, places)
+
+
+def separator_of(path: Path) -> str:
+    """Return the comma for a name that ends in .csv (.gz), the tab for every other one."""
+    return "," if path.name.removesuffix(".gz").endswith(".csv") else "\t"
 
 
 def read_parquet_table(path: Path, wanted: Sequence[str]) -> Table:
@@ -89,6 +106,20 @@ def read_parquet_table(path: Path, wanted: Sequence[str]) -> Table:
         ) from fault
     columns = {name: _as_text(table[name], name, path) for name in wanted}
     return Table(path, columns, range(1, table.num_rows + 1))
+
+
+def _numbered(header: Sequence[str], name: str, path: Path) -> int:
+    number = _NUMBERED.fullmatch(name)
+    if number is None or name in header:
+        return _position(header, name, path)
+    if int(number[1]) > len(header):
+        raise DataError(
+            f"there is no column {name}",
+            where=f"{path}:1",
+            why=f"the header has {len(header)} columns",
+            fix="name the right columns, or the right format",
+        )
+    return int(number[1]) - 1
 
 
 def _position(header: Sequence[str], name: str, path: Path) -> int:

@@ -9,6 +9,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from gfmp.tasks.sparse import SparseLabels, Targets, taken
+
 TargetKind = Literal["binary", "multiclass", "multilabel", "regression"]
 Split = Literal["train", "valid", "test"]
 SPLITS: tuple[Split, ...] = ("train", "valid", "test")
@@ -46,7 +48,8 @@ class Rows:
 
     Attributes:
         sequences: Upper-case A, C, G, T, N; RNA is read as DNA (U as T).
-        targets: float32, shape (N, 1) for classes, (N, K) for labels and values.
+        targets: float32, shape (N, 1) for classes, (N, K) for labels and values; very wide
+            labels are kept sparse, and their rows come dense when they are taken.
         origins: Where each row comes from: `contig:start-end:strand` (0-based, half-open), an
             id, or `file:line`.
         groups: What must not be torn apart by a split (a gene, a contig); empty text when rows
@@ -54,7 +57,7 @@ class Rows:
     """
 
     sequences: tuple[bytes, ...]
-    targets: NDArray[np.float32]
+    targets: Targets
     origins: tuple[str, ...]
     groups: tuple[str, ...]
 
@@ -65,12 +68,21 @@ class Rows:
     def __len__(self) -> int:
         return len(self.sequences)
 
+    @property
+    def matrix(self) -> NDArray[np.float32]:
+        """The targets of all rows at once, dense, whichever way they are kept.
+
+        Raises:
+            DataError: they are too wide for that.
+        """
+        return self.targets.dense() if isinstance(self.targets, SparseLabels) else self.targets
+
     def take(self, rows: NDArray[np.int64]) -> Rows:
         """Return the rows at these positions, in this order."""
         places = rows.tolist()
         return Rows(
             tuple(self.sequences[i] for i in places),
-            self.targets[rows],
+            taken(self.targets, rows),
             tuple(self.origins[i] for i in places),
             tuple(self.groups[i] for i in places),
         )

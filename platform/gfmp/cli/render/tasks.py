@@ -13,11 +13,26 @@ from gfmp.tasks.catalogue import TaskTarget
 from gfmp.tasks.exposure import Exposure
 from gfmp.tasks.leaks import TaskLeaks
 from gfmp.tasks.prepare import describe_source
+from gfmp.tasks.sparse import positive_counts
 from gfmp.tasks.task import SPLITS, Rows, Split, Target, Task
 
 _Counts = Mapping[Split, int]
 _NOUNS = {"train": "train", "valid": "validation", "test": "test"}
 _MOST_NAMES = 20
+_FACTS = (
+    "source",
+    "split",
+    "dropped",
+    "left out",
+    "train",
+    "letters",
+    "notes",
+    "published",
+    "unverified",
+    "licence",
+    "citation",
+    "address",
+)
 
 
 def show_listing(tasks: Sequence[tuple[TaskTarget, _Counts]], json: bool) -> None:
@@ -70,7 +85,7 @@ def show_task(task: Task, json: bool) -> None:
     echo()
     echo(wrapped(f"target: {_target_text(task.target)}", 4))
     echo(wrapped(f"metric: {task.metric}" + "".join(f", {name}" for name in task.also), 4))
-    for name in ("source", "split", "dropped", "train", "letters", "licence", "citation"):
+    for name in _FACTS:
         if name in facts:
             echo(wrapped(f"{name}: {facts[name]}", 4))
     echo(f"fingerprint: {task.fingerprint[:12]}")
@@ -137,8 +152,8 @@ def _outputs(target: Target, rows: Rows) -> list[object]:
         counts = np.bincount(rows.targets[:, 0].astype(int), minlength=target.num_outputs)
         return [int(count) for count in counts]
     if target.kind == "multilabel":
-        return [int(count) for count in (rows.targets == 1).sum(axis=0)]
-    spread = zip(rows.targets.mean(axis=0), rows.targets.std(axis=0), strict=True)
+        return [int(count) for count in positive_counts(rows.targets)]
+    spread = zip(rows.matrix.mean(axis=0), rows.matrix.std(axis=0), strict=True)
     return [{"mean": float(mean), "deviation": float(deviation)} for mean, deviation in spread]
 
 

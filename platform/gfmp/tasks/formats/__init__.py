@@ -1,0 +1,1 @@
+"""Readers of labelled rows, one module for each kind of source."""
