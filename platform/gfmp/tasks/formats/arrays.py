@@ -88,7 +88,7 @@ def _read(
         if source.forward_half:
             other = slice(rows.start + count, rows.stop + count)
             reader.check_other_strand(block, reader.decoded(sequences, other), rows.start)
-        letters += [row.tobytes() for row in block]
+        letters += [row.tobytes() for row in reader.cropped(block)]
         where = f"{opened.path}!{target_name}"
         values.append(_targets(layout.targets(targets, rows), target, where, rows.start))
     ids = texts_of(np.asarray(opened.array(id_names[0])).ravel()[:count]) if id_names else None
@@ -147,16 +147,7 @@ class _Letters:
 
     def decoded(self, array: Any, rows: slice) -> NDArray[np.uint8]:  # noqa: ANN401 - h5py
         """Return the letters of some rows, shape (B, positions); all zeros is N."""
-        end = self._source.crop_end
-        block = self._layout.block(array, rows)
-        length = block.shape[1]
-        if self._source.crop_start >= length or (end or 0) > length:
-            raise self._fault(
-                f"the sequences have {length:,} bases",
-                f"crop_start is {self._source.crop_start:,}, crop_end {end or length:,}",
-                "correct source.crop_start and crop_end",
-            )
-        hot = block[:, self._source.crop_start : end].astype(np.bool_)
+        hot = self._layout.block(array, rows).astype(np.bool_)
         num_hot = hot.sum(axis=2)
         if (num_hot > 1).any():
             row, base = np.argwhere(num_hot > 1)[0]
@@ -167,6 +158,17 @@ class _Letters:
             )
         letters = self._channels[hot.argmax(axis=2)]
         return np.where(num_hot == 0, np.uint8(ord("N")), letters)
+
+    def cropped(self, letters: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return the part of the rows that is read, shape (B, positions)."""
+        start, end, length = self._source.crop_start, self._source.crop_end, letters.shape[1]
+        if start >= length or (end or 0) > length:
+            raise self._fault(
+                f"the sequences have {length:,} bases",
+                f"crop_start is {start:,}, crop_end {end or length:,}",
+                "correct source.crop_start and crop_end",
+            )
+        return letters[:, start:end]
 
     def check_other_strand(
         self, forward: NDArray[np.uint8], other: NDArray[np.uint8], first: int
