@@ -106,23 +106,30 @@ class _Record:
 def _records(path: Path) -> Iterator[_Record]:
     """Yield the records of a FASTA file, whose names may come again, with their whole headers."""
     header, line, lines = "", 0, list[str]()
+    for number, text in _lines(path):
+        if not text.startswith(">"):
+            lines.append(text.strip())
+            continue
+        if line:
+            yield _Record(header, line, "".join(lines))
+        header, line, lines = text[1:].strip(), number, []
+    yield _Record(header, line, "".join(lines))
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield the lines of a FASTA file from its first header on."""
     with path.open("rb") as stream:
-        for number, text in numbered_lines(stream, str(path)):
-            if text.startswith(">"):
-                if line:
-                    yield _Record(header, line, "".join(lines))
-                header, line, lines = text[1:].strip(), number, []
-            elif line:
-                lines.append(text.strip())
-            elif text.strip():
-                raise DataError(
-                    "this is not FASTA: it begins with no '>' line",
-                    where=f"{path}:{number}",
-                    why="every sequence follows a line that begins with '>'",
-                    fix="name the right file",
-                )
-    if line:
-        yield _Record(header, line, "".join(lines))
+        lines = numbered_lines(stream, str(path))
+        number, text = next(((n, t) for n, t in lines if t.strip()), (1, ""))
+        if not text.startswith(">"):
+            raise DataError(
+                "this is not FASTA: it begins with no '>' line",
+                where=f"{path}:{number}",
+                why="every sequence follows a line that begins with '>'",
+                fix="name the right file",
+            )
+        yield number, text
+        yield from lines
 
 
 def _of_records(labels: Pool, records: Sequence[_Record], path: Path) -> Pool:

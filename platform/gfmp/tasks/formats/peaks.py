@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -65,20 +65,24 @@ def _peaks(
     source: PeaksSource, files: Sequence[InputFile], out: Counter[str]
 ) -> dict[str, list[tuple[Peak, str]]]:
     found: dict[str, dict[Span, tuple[Peak, str]]] = defaultdict(dict)
-    for file in (one for one in files if one.role == "peaks"):
-        with file.path.open("rb") as stream:
-            for peak in read_peaks(stream, str(file.path)):
-                length, span = peak.end - peak.start, (peak.start, peak.end)
-                out[_LONG] += length > source.longest_bp
-                out[_SHORT] += length < source.shortest_bp
-                out[_TWICE] += span in found[peak.contig]
-                if source.shortest_bp <= length <= source.longest_bp:
-                    found[peak.contig].setdefault(span, (peak, str(file.path)))
+    for peak, path in _all_peaks(files):
+        length, span = peak.end - peak.start, (peak.start, peak.end)
+        out[_LONG] += length > source.longest_bp
+        out[_SHORT] += length < source.shortest_bp
+        out[_TWICE] += span in found[peak.contig]
+        if source.shortest_bp <= length <= source.longest_bp:
+            found[peak.contig].setdefault(span, (peak, path))
     return {
         contig: [found[contig][span] for span in sorted(found[contig])]
         for contig in sorted(found)
         if found[contig]
     }
+
+
+def _all_peaks(files: Sequence[InputFile]) -> Iterator[tuple[Peak, str]]:
+    for file in (one for one in files if one.role == "peaks"):
+        with file.path.open("rb") as stream:
+            yield from ((peak, str(file.path)) for peak in read_peaks(stream, str(file.path)))
 
 
 def _excluded(files: Sequence[InputFile]) -> dict[str, list[Span]]:

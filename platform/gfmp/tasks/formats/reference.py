@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -67,21 +68,15 @@ def contigs_of(path: Path, wanted: Iterable[str]) -> Iterator[Contig]:
         DataError: the file is no FASTA of DNA, or lacks a wanted contig; names those it has.
     """
     missing, names = dict.fromkeys(wanted, 0), list[str]()
-    pieces: list[bytes] = []
-    for name, bases in _named_blocks(path):
-        if not names or names[-1] != name:
-            if pieces:
-                yield _contig(names[-1], pieces, missing)
-                if not missing:
-                    return
-            names.append(name)
-            pieces = []
-        if _meant(name, missing):
-            pieces.append(bases)
-    if pieces:
-        yield _contig(names[-1], pieces, missing)
-    if missing:
-        raise _not_there(path, sorted(missing), names)
+    for own_name, blocks in itertools.groupby(_named_blocks(path), key=lambda block: block[0]):
+        names.append(own_name)
+        name = _meant(own_name, missing)
+        if name:
+            del missing[name]
+            yield Contig(name, own_name, b"".join(bases for _, bases in blocks))
+        if not missing:
+            return
+    raise _not_there(path, sorted(missing), names)
 
 
 def cut_places(path: Path, places: Sequence[Place]) -> tuple[list[str], tuple[str, ...]]:
@@ -143,12 +138,6 @@ def _meant(own_name: str, missing: Mapping[str, int]) -> str:
     if own_name in missing:
         return own_name
     return proposed_names({own_name: 0}, missing).get(own_name, "")
-
-
-def _contig(own_name: str, pieces: list[bytes], missing: dict[str, int]) -> Contig:
-    name = _meant(own_name, missing)
-    del missing[name]
-    return Contig(name, own_name, b"".join(pieces))
 
 
 def _not_there(path: Path, missing: Sequence[str], names: Sequence[str]) -> DataError:
