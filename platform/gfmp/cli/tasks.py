@@ -1,4 +1,4 @@
-"""`gfmp tasks list | show | check`."""
+"""`gfmp tasks list | show | fetch | check`."""
 
 from __future__ import annotations
 
@@ -48,6 +48,34 @@ def show(name: str, as_json: bool, workspace: Workspace) -> None:
     from gfmp.tasks.store import TaskStore
 
     show_task(TaskStore(workspace).prepare(find_task(name, Path.cwd())), as_json)
+
+
+@tasks.command()
+@click.argument("name")
+@json_option
+def fetch(name: str, as_json: bool) -> None:
+    """Download the public files of the task NAME to where its YAML says they are.
+
+    A download that was cut goes on where it stopped; every file is compared with its sha256, or
+    with that of its first download. Where there is no plain download the way by hand is told and
+    the status is 66.
+    """
+    from gfmp.cli.render.fetching import progress_of, show_delivery
+    from gfmp.errors import MissingInputError
+    from gfmp.tasks.catalogue import find_task
+    from gfmp.tasks.fetching import fetch_task
+
+    target = find_task(name, Path.cwd(), check_files=False)
+    delivery = fetch_task(target, progress_of)
+    show_delivery(target, delivery, as_json)
+    if delivery.missing:
+        others = f" and {len(delivery.missing) - 1} others" if len(delivery.missing) > 1 else ""
+        raise MissingInputError(
+            f"there is no file {delivery.missing[0]}{others}",
+            where=str(target.where),
+            why="no plain download brings it",
+            fix=delivery.instruction or "see the words of the task file",
+        )
 
 
 @tasks.command()

@@ -17,6 +17,7 @@ import shutil
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 from gfmp.errors import CorruptArtefactError, ExistsError, RefusedError, StorageError
 from gfmp.storage.owners import Owner
@@ -83,6 +84,26 @@ def atomic_write(path: Path, data: bytes) -> None:
         except OSError:
             temporary.unlink(missing_ok=True)
             raise
+        fsync_directory(path.parent)
+
+
+@contextlib.contextmanager
+def streamed(path: Path) -> Iterator[IO[bytes]]:
+    """Yield a stream whose content replaces `path` when the block succeeds, however long it is.
+
+    An exception leaves what was there before.
+    """
+    temporary = temporary_sibling(path)
+    with storage_faults(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with temporary.open("xb") as handle:
+                yield handle
+                handle.flush()
+                os.fsync(handle.fileno())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
         fsync_directory(path.parent)
 
 

@@ -38,12 +38,21 @@ class TaskTarget:
         return self.where if self.where.is_dir() else self.where.parent
 
 
-def find_task(name: str, start: Path) -> TaskTarget:
+def remedy(target: TaskTarget) -> str:
+    """Return what brings the public files of a task here; empty when it has none."""
+    public = target.spec.public
+    if public is None:
+        return ""
+    return f"gfmp tasks fetch {target.name}" if public.download else public.instruction
+
+
+def find_task(name: str, start: Path, *, check_files: bool = True) -> TaskTarget:
     """Find a task by its name, its YAML file or its folder.
 
     Args:
         name: A name in specs/tasks/, a path ending in .yaml, or a folder.
         start: The file or folder that relative paths and the search start from.
+        check_files: Whether the files of its source must be there.
 
     Raises:
         MissingInputError: nothing of that name, or files of its source are missing: all of
@@ -64,7 +73,7 @@ def find_task(name: str, start: Path) -> TaskTarget:
             why="a task is a name in specs/tasks/, a path ending in .yaml, or a folder",
             fix=did_you_mean(folder.name, _names_in(folder.parent)) or "check the path",
         )
-    return _of_yaml(find_named(_NOUN, name, start), check_files=True)
+    return _of_yaml(find_named(_NOUN, name, start), check_files=check_files)
 
 
 def known_tasks(start: Path) -> tuple[TaskTarget, ...]:
@@ -91,12 +100,13 @@ def _of_yaml(path: Path, *, check_files: bool) -> TaskTarget:
 
 
 def _check_files(target: TaskTarget, document: Document) -> None:
+    how = remedy(target)
     missing = [
         Problem(
             f"there is no file {path}",
             document.where(key),
             "paths are relative to the folder of the YAML file",
-            did_you_mean(path.name, _names_in(path.parent)) or "correct the path",
+            did_you_mean(path.name, _names_in(path.parent)) or how or "correct the path",
         )
         for key, path in named_files(target.spec, target.base)
         if not path.exists()

@@ -102,6 +102,32 @@ def words_of(spec: TaskSpec) -> dict[str, str]:
     return {key: text for key, text in words.items() if text}
 
 
+def published_words(spec: TaskSpec, rows: Mapping[Split, int]) -> dict[str, str]:
+    """Compare the rows of a prepared task with those its authors state.
+
+    Without a published number of validation rows they are counted with train, for they were
+    taken from it. What is known second-hand only is told until all rows are as published.
+    """
+    if spec.public is None:
+        return {}
+    stated = spec.public.rows.given()
+    found: dict[str, int] = {split: rows[split] for split in SPLITS}
+    if "valid" not in stated:
+        found["train"] += found.pop("valid")
+    wrong = [
+        f"{found[split]:,} rows of {split}, and {count:,} are published"
+        for split, count in stated.items()
+        if found[split] != count
+    ]
+    if stated and not wrong:
+        return {"published": "the rows are as many as published"}
+    return {
+        key: text
+        for key, text in (("published", "; ".join(wrong)), ("unverified", spec.public.unverified))
+        if text
+    }
+
+
 def describe_source(spec: TaskSpec) -> str:
     """Name the source of a task in a few words."""
     source = spec.source

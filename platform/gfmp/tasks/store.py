@@ -22,7 +22,7 @@ from gfmp.storage.locks import exclusive
 from gfmp.storage.workspace import Workspace, checked_name
 from gfmp.tasks.catalogue import TaskTarget
 from gfmp.tasks.inputs import InputFile, file_digest, input_files, named_files
-from gfmp.tasks.prepare import Outline, assemble, build, words_of
+from gfmp.tasks.prepare import Outline, assemble, build, published_words, words_of
 from gfmp.tasks.rowfiles import read_rows, write_rows
 from gfmp.tasks.task import SPLITS, Split, Target, Task
 
@@ -82,7 +82,9 @@ class TaskStore:
                 if not folder.exists():
                     _publish(folder, build(target.name, target.spec, target.base))
         task = _load(folder, target.name)
-        return replace(task, facts={**task.facts, **words_of(target.spec)})
+        rows: dict[Split, int] = {split: len(task.rows(split)) for split in SPLITS}
+        words = {**words_of(target.spec), **published_words(target.spec, rows)}
+        return replace(task, facts={**task.facts, **words})
 
     def get(self, name: str, fingerprint: str) -> Task:
         """Return a prepared task by its content, without its spec and its sources.
