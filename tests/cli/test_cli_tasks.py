@@ -71,8 +71,8 @@ def _fails(*arguments: str) -> GfmpError:
 
 def test_the_list_knows_rows_once_a_task_is_prepared(project: Path) -> None:
     lines = _run("list").splitlines()
-    assert lines[0].split() == ["NAME", "TRAIN", "VALID", "TEST", "OUTPUTS", "METRIC"]
-    assert lines[1].split() == ["sites", "-", "-", "-", "3", "mcc"]
+    assert lines[0].split() == ["NAME", "TRAIN", "VALID", "TEST", "OUTPUTS", "METRIC", "FILES"]
+    assert lines[1].split() == ["sites", "-", "-", "-", "3", "mcc", "here"]
     assert "sites: csv rows.csv" in lines
     assert not (project / "workspace").exists()  # looking leaves no trace
     _run("show", "sites")
@@ -89,6 +89,7 @@ def test_the_list_knows_rows_once_a_task_is_prepared(project: Path) -> None:
         "outputs": ["donor", "acceptor", "neither"],
         "metric": "mcc",
         "source": "csv rows.csv",
+        "files": "here",
     }
 
 

@@ -86,7 +86,7 @@ def _damage(archive: Path) -> Iterator[None]:
         RuntimeError,
     ) as fault:
         raise DataError(
-            f"the archive cannot be read: {fault}",
+            f"the archive cannot be read: {str(fault).splitlines()[0].rstrip(':')}",
             where=str(archive),
             why="it is a zip file or a tar file, compressed or not, without a password",
             fix="remove it and fetch it again",

@@ -51,10 +51,24 @@ def fetch_task(target: TaskTarget, watch: Watch = lambda wanted: silent) -> Deli
         if members and all(path.is_file() for path in members.values()):
             continue  # the archive may have been thrown away since
         fetched.append(download(wanted, watch(wanted)))
-        unpack(wanted.path, members)
-        unpacked += members.values()
+        if members:
+            unpack(wanted.path, members)
+            unpacked += members.values()
     missing = tuple(path for _, path in named_files(target.spec, target.base) if not path.exists())
     return Delivery(tuple(fetched), tuple(unpacked), missing, public.instruction if missing else "")
+
+
+def where_files_are(target: TaskTarget) -> str:
+    """Tell in a word whether the files of a task are here, or how they come.
+
+    `here` (also for files of packages), `fetch` (by `gfmp tasks fetch`), `by hand` (as its
+    instruction says) or `missing`.
+    """
+    if all(path.exists() for _, path in named_files(target.spec, target.base)):
+        return "here"
+    if target.spec.public is None:
+        return "missing"
+    return "fetch" if target.spec.public.download else "by hand"
 
 
 def _public(target: TaskTarget) -> PublicSpec:

@@ -11,6 +11,7 @@ from gfmp.cli.render.text import WIDTH, as_json, echo, number, table, wrapped
 from gfmp.tasks.audit import Audit, Overlap, Repeats
 from gfmp.tasks.catalogue import TaskTarget
 from gfmp.tasks.exposure import Exposure
+from gfmp.tasks.fetching import where_files_are
 from gfmp.tasks.leaks import TaskLeaks
 from gfmp.tasks.prepare import describe_source
 from gfmp.tasks.sparse import positive_counts
@@ -44,22 +45,25 @@ def show_listing(tasks: Sequence[tuple[TaskTarget, _Counts]], json: bool) -> Non
         echo("There is no specs/tasks/ folder here or above.")
     else:
         table(
-            ("NAME", "TRAIN", "VALID", "TEST", "OUTPUTS", "METRIC"),
+            ("NAME", "TRAIN", "VALID", "TEST", "OUTPUTS", "METRIC", "FILES"),
             [
                 (
                     task.name,
                     *(f"{counts[split]:,}" if counts else "-" for split in SPLITS),
                     str(len(task.spec.target.names)),
                     task.spec.metric,
+                    where_files_are(task),
                 )
                 for task, counts in tasks
             ],
         )
         echo()
-        for task, _ in tasks:
+        for task in [task for task, _ in tasks if where_files_are(task) == "here"]:
             echo(wrapped(f"{task.name}: {describe_source(task.spec)}", 4))
         if not all(counts for _, counts in tasks):
             echo("- not prepared yet; the first `gfmp tasks show NAME` or sweep does it.")
+        if not all(where_files_are(task) == "here" for task, _ in tasks):
+            echo("fetch, by hand: gfmp tasks fetch NAME gets the files, or says how to get them.")
     echo("A folder in the layout of GUE is a task too: gfmp tasks show FOLDER")
 
 
@@ -72,6 +76,7 @@ def _summary(task: TaskTarget, counts: _Counts) -> dict[str, object]:
         "outputs": task.spec.target.names,
         "metric": task.spec.metric,
         "source": describe_source(task.spec),
+        "files": where_files_are(task),
     }
 
 
