@@ -138,7 +138,8 @@ class PeaksSource(FileSource):
         shortest_bp: Shorter peaks are left out, counted.
         longest_bp: Longer peaks are left out, counted.
         gc_tolerance: Largest difference of the shares of G and C.
-        attempts: Places tried for each negative; without a match both rows are left out, counted.
+        attempts: Places tried at random for each negative before all are searched; a peak for
+            which none matches is left out, counted.
         seed: Another number draws other negatives.
     """
 
