@@ -8,7 +8,7 @@ import pytest
 from genome_samples import stream
 
 from gfmp.errors import DataError
-from gfmp.genome.bed import read_bed
+from gfmp.genome.bed import Peak, read_bed, read_peaks
 
 BED = b"""\
 browser position chr1:1-100
@@ -51,3 +51,23 @@ def test_a_line_that_is_no_interval_is_named(line: bytes, message: str, fix: str
 def test_a_damaged_file_is_refused() -> None:
     with pytest.raises(DataError, match="the compressed file is damaged"):
         list(read_bed(stream(gzip.compress(BED * 200)[:-9]), "x.bed.gz"))
+
+
+def test_peaks_have_a_summit_or_their_middle() -> None:
+    lines = b"chr1\t100\t200\tp\t9\t.\t5.1\t3.2\t2.1\t30\n"
+    lines += b"chr1\t300\t401\tp\t9\t.\t5.1\t3.2\t2.1\t-1\nchr2\t10\t20\n"
+    for data in (lines, gzip.compress(lines)):
+        found = list(read_peaks(stream(data), "x.narrowPeak"))
+        assert found == [
+            Peak("chr1", 100, 200, 130),
+            Peak("chr1", 300, 401, 350),
+            Peak("chr2", 10, 20, 15),
+        ]
+
+
+@pytest.mark.parametrize("summit", ["100", "x", "-2"])
+def test_a_summit_outside_its_peak_is_refused(summit: str) -> None:
+    line = f"chr1\t100\t200\tp\t9\t.\t5.1\t3.2\t2.1\t{summit}\n"
+    with pytest.raises(DataError) as caught:
+        list(read_peaks(stream(line.encode()), "x.bed"))
+    assert caught.value.problems[0].where == "x.bed:1"

@@ -41,7 +41,7 @@ def refused(text: str, sample: str = "") -> tuple[str, str]:
 
 def test_records_come_as_they_stand_and_positions_from_zero() -> None:
     one, two, three, four = read(HEADER + RECORDS, "two")
-    assert one == VcfRecord("chr1", 0, b"A", ("C",), "", "1|1", "x.vcf:7")
+    assert one == VcfRecord("chr1", 0, b"A", ("C",), "", "1|1", "x.vcf:7", "DP=3")
     assert (two.ref, two.alts, two.call) == (b"A", ("G", "<DEL>"), "./.")
     assert (three.start, three.end, three.alts, three.failed) == (6, 8, (), "q10;s50")
     assert (four.contig, four.alts, four.call) == ("chr2", ("N[chr1:5[",), ".")
