@@ -14,7 +14,6 @@ from web_server import Site, served
 
 from gfmp.errors import DataError, GfmpError, LockedError, ServiceError, StorageError
 from gfmp.storage.archives import unpack
-from gfmp.storage.atomic import streamed
 from gfmp.storage.download import RECORD, Download, download
 from gfmp.storage.hashes import sha256_bytes
 from gfmp.storage.locks import exclusive
@@ -217,16 +216,3 @@ def test_a_damaged_archive_is_told_and_leaves_nothing(tmp_path: Path, kind: str)
     with pytest.raises(DataError, match="the archive cannot be read"):
         unpack(archive, {"set/a.bin": tmp_path / "a.bin"})
     assert [path.name for path in tmp_path.iterdir()] == ["set.tar.gz"]
-
-
-def test_a_stream_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
-    path = tmp_path / "x"
-    path.write_bytes(b"old")
-    with pytest.raises(RuntimeError), streamed(path) as stream:
-        stream.write(b"new, but")
-        raise RuntimeError
-    assert path.read_bytes() == b"old"
-    with streamed(path) as stream:
-        stream.write(b"new")
-    assert path.read_bytes() == b"new"
-    assert [one.name for one in tmp_path.iterdir()] == ["x"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import IO
 
 from gfmp.errors import DataError
@@ -35,11 +35,13 @@ class VcfHeader:
         contigs: Name to length of every ##contig line; 0 where it states no length.
         num_columns: Columns of every record.
         sample: Index of the column of the sample that was asked for; 0 when none was.
+        lines: All lines of the header as they stand there, that of the columns last.
     """
 
     contigs: Mapping[str, int]
     num_columns: int
     sample: int
+    lines: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ class VcfRecord:
         call: The sample's genotype, such as `0|1`; empty when no sample was asked for.
         where: `file:line`.
         info: INFO as it stands there.
+        text: The line as it stands there.
     """
 
     contig: str
@@ -65,6 +68,7 @@ class VcfRecord:
     call: str
     where: str
     info: str = ""
+    text: str = field(default="", compare=False, repr=False)
 
     @property
     def end(self) -> int:
@@ -126,13 +130,16 @@ class VcfFile:
 
     def _read_header(self, sample: str) -> VcfHeader:
         contigs: dict[str, int] = {}
+        lines: list[str] = []
         for number, line in self._lines:
+            lines.append(line)
             if number == 1 and not line.startswith("##fileformat=VCF"):
                 raise self._headless(number, f"it looks like {looks_like(line.encode())}")
             if line.startswith("##"):
                 contigs |= _contig(line)
             elif line.startswith("#CHROM"):
-                return self._columns(line.split("\t"), sample, contigs, number)
+                header = self._columns(line.split("\t"), sample, contigs, number)
+                return replace(header, lines=tuple(lines))
             else:
                 break
         raise self._headless(1, "a line #CHROM POS ID REF ALT ... must stand before the records")
@@ -182,7 +189,15 @@ class VcfFile:
         passed = failed in ("PASS", ".")
         letters = ref.upper().encode()
         return VcfRecord(
-            contig, int(digits) - 1, letters, alts, "" if passed else failed, call, where, info
+            contig,
+            int(digits) - 1,
+            letters,
+            alts,
+            "" if passed else failed,
+            call,
+            where,
+            info,
+            line,
         )
 
     def _headless(self, number: int, why: str) -> DataError:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO
 
 from gfmp.errors import DataError
-from gfmp.storage.atomic import streamed
+from gfmp.storage.atomic import streamed_write
 from gfmp.storage.documents import did_you_mean
 
 _COPY_BYTES = 1 << 20
@@ -69,7 +69,7 @@ def _unpack_tar(archive: Path, missing: dict[str, Path], seen: list[str]) -> Non
 
 
 def _copy(source: IO[bytes], path: Path) -> None:
-    with streamed(path) as target:
+    with streamed_write(path) as target:
         shutil.copyfileobj(source, target, _COPY_BYTES)
 
 

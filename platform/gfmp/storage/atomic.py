@@ -88,10 +88,10 @@ def atomic_write(path: Path, data: bytes) -> None:
 
 
 @contextlib.contextmanager
-def streamed(path: Path) -> Iterator[IO[bytes]]:
-    """Yield a stream whose content replaces `path` when the block succeeds, however long it is.
+def streamed_write(path: Path) -> Iterator[IO[bytes]]:
+    """Yield a file that becomes `path` when the block succeeds, for content too large to hold.
 
-    An exception leaves what was there before.
+    A crash, or an error in the block, leaves what was there before.
     """
     temporary = temporary_sibling(path)
     with storage_faults(path):

@@ -40,6 +40,11 @@ class Workspace:
         return self.root / "vocabularies"
 
     @property
+    def references(self) -> Path:
+        """Letters of reference sequences for random access, by the sha256 of their files."""
+        return self.root / "references"
+
+    @property
     def runs(self) -> Path:
         """Runs with their ledgers, `runs/<run id>/`."""
         return self.root / "runs"

@@ -1,0 +1,139 @@
+"""Which trained models a variant-effect job names, found in the workspace without torch."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from gfmp.errors import CorruptArtefactError, MissingInputError
+from gfmp.genome.locations import LocalFile, checked_digest
+from gfmp.ledger.run import Run
+from gfmp.ledger.status import Status
+from gfmp.ledger.store import RunStore
+from gfmp.plan.cells import Ingredient
+from gfmp.plan.variant_effect import EffectFacts, FileFacts, ModelFacts
+from gfmp.spec.variant_effect import AnyScorer, ProfileScorer, VariantEffectSpec
+from gfmp.spec.vocabularies import parts
+from gfmp.storage.atomic import read_json
+from gfmp.storage.documents import Document
+from gfmp.storage.hashes import fingerprint
+from gfmp.storage.workspace import Workspace
+from gfmp.tasks.task import Target
+from gfmp.training.pretrained import find_pretrained
+from gfmp.vocabulary.ensemble import Ensemble
+
+_MODEL, _ENSEMBLE, _WEIGHTS = "model.json", "ensemble.json", "model.safetensors"
+
+
+def look_up(spec: VariantEffectSpec, document: Document, workspace: Workspace) -> EffectFacts:
+    """Find everything a variant-effect spec names.
+
+    Paths are relative to the folder of the job file.
+
+    Raises:
+        MissingInputError: a file or model is not there.
+        CorruptArtefactError: a model is damaged.
+        DataError: a file differs from its pin.
+    """
+    folder = document.path.parent
+    return EffectFacts(
+        variants=_file(folder, spec.variants.path, spec.variants.sha256),
+        reference=_file(folder, spec.reference.path, spec.reference.sha256),
+        models=_models(spec.scorers, workspace),
+        cpu_cores=os.cpu_count() or 1,
+    )
+
+
+def _file(folder: Path, path: str, pin: str) -> FileFacts:
+    location = LocalFile(str((folder / path).resolve()))
+    if not Path(location.path).is_file():
+        raise MissingInputError(
+            "there is no such file",
+            where=location.path,
+            why="the job names it; paths are relative to the folder of the job file",
+            fix="correct the path in the job, or put the file there",
+        )
+    return FileFacts(location.path, checked_digest(location, pin))
+
+
+def _models(
+    scorers: tuple[AnyScorer, ...], workspace: Workspace
+) -> Mapping[tuple[str, str], ModelFacts]:
+    found: dict[tuple[str, str], ModelFacts] = {}
+    for scorer in scorers:
+        key = (scorer.kind, scorer.model)
+        if key not in found:
+            profile = isinstance(scorer, ProfileScorer)
+            found[key] = (finetuned_facts if profile else _pretrained)(scorer.model, workspace)
+    return found
+
+
+def _pretrained(wanted: str, workspace: Workspace) -> ModelFacts:
+    model = find_pretrained(wanted, workspace)
+    known = model.ensemble.vocabularies
+    return ModelFacts(
+        Ingredient(model.run_id, model.fingerprint),
+        tuple(Ingredient(v.name, v.fingerprint) for v in known),
+        tuple(v.shortest_bp for v in known),
+    )
+
+
+def finetuned_folder(wanted: str, workspace: Workspace) -> tuple[str, Path]:
+    """Return the run id and the model of the newest finished fine-tuning run of a name, or an id.
+
+    Raises:
+        MissingInputError: there is none, or it kept no model.
+    """
+    store = RunStore(workspace)
+    named = [r for r in store.list() if (r.header.kind, r.header.name) == ("finetune", wanted)]
+    finished = [run for run in named if run.status() is Status.FINISHED]
+    run = finished[-1] if finished else store.get(wanted)
+    folders = sorted(path.parent for path in (run.path / "models").glob(f"*/{_MODEL}"))
+    if not folders:
+        raise _no_model(run)
+    return run.id, folders[0]
+
+
+def _no_model(run: Run) -> MissingInputError:
+    return MissingInputError(
+        f"run {run.id} kept no fine-tuned model",
+        where=str(run.path),
+        why=f"it is a {run.header.kind} run, and profiles are predicted by fine-tuned models",
+        fix="gfmp submit a job of kind finetune, and name that",
+    )
+
+
+def finetuned_facts(wanted: str, workspace: Workspace) -> ModelFacts:
+    """Return what a plan needs to know of a fine-tuned model; see `finetuned_folder`.
+
+    Raises:
+        MissingInputError: there is none.
+        CorruptArtefactError: its description is damaged.
+    """
+    run_id, folder = finetuned_folder(wanted, workspace)
+    described = read_json(folder / _MODEL)
+    ensemble = Ensemble.from_json(read_json(folder / _ENSEMBLE), str(folder / _ENSEMBLE))
+    try:
+        target = TypeAdapter(Target).validate_python(described["target"])
+        sums = TypeAdapter(dict[str, str]).validate_python(described["sha256"])
+        names = parts(str(described["vocabulary"]))
+        read = [next(v for v in ensemble.vocabularies if v.name == name) for name in names]
+    except (KeyError, StopIteration, ValidationError) as fault:
+        raise CorruptArtefactError(
+            "the description of the fine-tuned model lacks something",
+            where=str(folder / _MODEL),
+            why=str(fault).splitlines()[0] if str(fault) else "it reads an unknown vocabulary",
+            fix="restore it from a backup, or submit its job again",
+        ) from fault
+    identity = {"weights": sums.get(_WEIGHTS, ""), "ensemble": ensemble.fingerprint}
+    identity["described"] = fingerprint({k: described.get(k) for k in ("mean", "deviation")})
+    return ModelFacts(
+        Ingredient(run_id, fingerprint(identity)),
+        tuple(Ingredient(v.name, v.fingerprint) for v in read),
+        tuple(v.shortest_bp for v in read),
+        target.num_outputs,
+        target.kind != "regression",
+    )
