@@ -14,6 +14,7 @@ from gfmp.errors import SpecError, UsageError
 from gfmp.storage.workspace import Workspace
 
 if TYPE_CHECKING:
+    from gfmp.cli.loading import JobSpec
     from gfmp.ledger.run import Run
     from gfmp.plan.facts import Machine
     from gfmp.plan.values import Plan, Where
@@ -43,23 +44,16 @@ def plan(
     workspace, and every later plan of the same kind on this machine is estimated by it.
     """
     from gfmp.cli.loading import load_job
-    from gfmp.cli.render.plan import show_corpus_target, show_plan
+    from gfmp.cli.render.plan import show_plan
     from gfmp.cli.render.text import as_json as show_json
     from gfmp.plan.resolve import resolve
-    from gfmp.plan.survey import find_corpus, survey
-    from gfmp.spec.corpus import CorpusJobSpec
-    from gfmp.spec.sweep import FinetuneSpec, SweepSpec
+    from gfmp.plan.survey import survey
+    from gfmp.spec.pretrain import PretrainSpec
     from gfmp.training.parent import expected_parent
 
     spec, document = load_job(job, assignments)
-    if isinstance(spec, CorpusJobSpec):
-        target = find_corpus(spec.corpus, document.path, workspace)
-        show_corpus_target(target, as_json)
-        return
-    if isinstance(spec, FinetuneSpec | SweepSpec):
-        from gfmp.cli.sweeps import plan_sweep
-
-        plan_sweep(spec, document, workspace, as_json)
+    if not isinstance(spec, PretrainSpec):
+        _plan_other(spec, document, workspace, as_json)
         return
     parent = expected_parent(spec, workspace)
     found = survey(spec, document.path, workspace, parent)
@@ -75,6 +69,25 @@ def plan(
         show_json(made.to_json())
     else:
         show_plan(made)
+
+
+def _plan_other(spec: JobSpec, document: Document, workspace: Workspace, as_json: bool) -> None:
+    """Print what a job would do that pretrains nothing."""
+    from gfmp.cli.render.plan import show_corpus_target
+    from gfmp.cli.sweeps import plan_sweep
+    from gfmp.cli.variants import plan_variants
+    from gfmp.plan.survey import find_corpus
+    from gfmp.spec.corpus import CorpusJobSpec
+    from gfmp.spec.sweep import FinetuneSpec, SweepSpec
+    from gfmp.spec.variant_effect import VariantEffectSpec
+
+    if isinstance(spec, CorpusJobSpec):
+        show_corpus_target(find_corpus(spec.corpus, document.path, workspace), as_json)
+    elif isinstance(spec, VariantEffectSpec):
+        plan_variants(spec, document, workspace, as_json)
+    else:
+        assert isinstance(spec, FinetuneSpec | SweepSpec), "the other kinds are handled above"
+        plan_sweep(spec, document, workspace, as_json)
 
 
 @click.command()
@@ -138,6 +151,7 @@ def _start(job: Path, how: _How) -> None:
     from gfmp.spec.corpus import CorpusJobSpec
     from gfmp.spec.pretrain import PretrainSpec
     from gfmp.spec.sweep import FinetuneSpec
+    from gfmp.spec.variant_effect import VariantEffectSpec
 
     spec, document = load_job(job, how.assignments, JOBS)
     if isinstance(spec, CorpusJobSpec):
@@ -146,6 +160,10 @@ def _start(job: Path, how: _How) -> None:
         from gfmp.cli.sweeps import start_sweep
 
         start_sweep(spec, document, how.workspace)
+    elif isinstance(spec, VariantEffectSpec):
+        from gfmp.cli.variants import start_variants
+
+        start_variants(spec, document, how.workspace)
     else:
         assert isinstance(spec, PretrainSpec), "the other kinds of jobs are handled above"
         _pretrain(spec, document, how)
@@ -210,6 +228,11 @@ def _resume(wanted: str, how: _How) -> None:
 
     workspace = how.workspace
     run = RunStore(workspace).get(wanted)
+    if run.header.kind == "variant_effect":
+        from gfmp.cli.variants import resume_variants
+
+        resume_variants(run, how.assignments, workspace)
+        return
     if run.header.kind != "pretrain":
         from gfmp.cli.sweeps import resume_sweep
 

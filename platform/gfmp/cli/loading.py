@@ -10,13 +10,15 @@ from gfmp.spec.corpus import CorpusJobSpec
 from gfmp.spec.load import load_spec, overridden, validate
 from gfmp.spec.pretrain import PretrainSpec
 from gfmp.spec.sweep import FinetuneSpec, SweepSpec
+from gfmp.spec.variant_effect import VariantEffectSpec
 from gfmp.storage.documents import Document, load_document, parse_document
 
-JobSpec = PretrainSpec | CorpusJobSpec | FinetuneSpec | SweepSpec
+JobSpec = PretrainSpec | CorpusJobSpec | FinetuneSpec | SweepSpec | VariantEffectSpec
 JOBS: dict[str, type[JobSpec]] = {
     "pretrain": PretrainSpec,
     "build_corpus": CorpusJobSpec,
     "finetune": FinetuneSpec,
+    "variant_effect": VariantEffectSpec,
 }
 SWEEPS: dict[str, type[JobSpec]] = {"sweep": SweepSpec}
 KINDS = JOBS | SWEEPS

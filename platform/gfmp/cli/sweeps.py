@@ -62,6 +62,8 @@ def sweep(
 def report(run: str, as_json: bool, workspace: Workspace) -> None:
     """Write tables, figures and one page of the sweep RUN, finished or not.
 
+    Of a variant-effect job that scored everything likewise.
+
     MLflow gets them too, unless another process drives the sweep and does that.
     """
     from gfmp.cli.render.sweeps import show_report
@@ -71,6 +73,11 @@ def report(run: str, as_json: bool, workspace: Workspace) -> None:
     from gfmp.mlflow_store.sweeps import mirror_of
 
     found = RunStore(workspace).get(run)
+    if found.header.kind == "variant_effect":
+        from gfmp.cluster.variant_report import report as write_effects
+
+        show_report(write_effects(found), as_json)
+        return
     if found.header.kind not in ("sweep", "finetune"):
         raise UsageError(
             f"run {found.id} is a {found.header.kind} run",

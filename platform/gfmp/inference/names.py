@@ -15,7 +15,13 @@ from gfmp.ledger.status import Status
 from gfmp.ledger.store import RunStore
 from gfmp.plan.cells import Ingredient
 from gfmp.plan.variant_effect import EffectFacts, FileFacts, ModelFacts
-from gfmp.spec.variant_effect import AnyScorer, ProfileScorer, VariantEffectSpec
+from gfmp.spec.variant_effect import (
+    AnyScorer,
+    ProfileScorer,
+    ReferenceSpec,
+    VariantEffectSpec,
+    VcfSpec,
+)
 from gfmp.spec.vocabularies import parts
 from gfmp.storage.atomic import read_json
 from gfmp.storage.documents import Document
@@ -38,25 +44,24 @@ def look_up(spec: VariantEffectSpec, document: Document, workspace: Workspace) -
         CorruptArtefactError: a model is damaged.
         DataError: a file differs from its pin.
     """
-    folder = document.path.parent
     return EffectFacts(
-        variants=_file(folder, spec.variants.path, spec.variants.sha256),
-        reference=_file(folder, spec.reference.path, spec.reference.sha256),
+        variants=_file(document, "variants", spec.variants),
+        reference=_file(document, "reference", spec.reference),
         models=_models(spec.scorers, workspace),
         cpu_cores=os.cpu_count() or 1,
     )
 
 
-def _file(folder: Path, path: str, pin: str) -> FileFacts:
-    location = LocalFile(str((folder / path).resolve()))
-    if not Path(location.path).is_file():
+def _file(document: Document, key: str, named: VcfSpec | ReferenceSpec) -> FileFacts:
+    path = (document.path.parent / named.path).resolve()
+    if not path.is_file():
         raise MissingInputError(
-            "there is no such file",
-            where=location.path,
-            why="the job names it; paths are relative to the folder of the job file",
-            fix="correct the path in the job, or put the file there",
+            f"{key}: there is no file {path}",
+            where=document.where((key,)),
+            why="paths are relative to the folder of the job file",
+            fix=f"put it there, correct the job, or --set {key}=PATH",
         )
-    return FileFacts(location.path, checked_digest(location, pin))
+    return FileFacts(str(path), checked_digest(LocalFile(str(path)), named.sha256))
 
 
 def _models(

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from gfmp.genome.vcf_info import InfoField, declared, extended
 from gfmp.inference.difference_head import HeadRows, predicted
 from gfmp.inference.effects import NOT_DUE
-from gfmp.inference.measured import Agreement, agreements
 from gfmp.inference.shards import FEATURES, Shards
 from gfmp.inference.survey import VariantFile
 from gfmp.plan.variant_effect import HEAD_COLUMN, PREFIX, EffectPlan
+from gfmp.report.agreement import Agreement, agreements
 from gfmp.spec.variant_effect import (
     AnyScorer,
     DifferenceHead,
@@ -199,17 +199,23 @@ def _shown(value: object) -> str:
     return f"{value:.6g}"
 
 
-def _fields(plan: EffectPlan) -> Iterator[InfoField]:
+def column_words(plan: EffectPlan) -> Iterator[tuple[str, str]]:
+    """Yield every score of a plan with what it is."""
     for one in plan.what.scorers:
         said = _words(one.settings)
         for column in one.columns:
             distance = column.removeprefix(one.name).lstrip("_")
             words = f"{said}, {distance}" if distance else said
             text = f"{words}; {one.model.name}, {one.model.fingerprint[:12]}"
-            yield InfoField(PREFIX + column, "Float", text)
+            yield column, text
     if head := plan.what.head:
         text = f"Effect predicted by a ridge regression on the difference of {head.scorer}"
-        yield InfoField(PREFIX + HEAD_COLUMN, "Float", f"{text}, never from the variant itself")
+        yield HEAD_COLUMN, f"{text}, never from the variant itself"
+
+
+def _fields(plan: EffectPlan) -> Iterator[InfoField]:
+    for column, text in column_words(plan):
+        yield InfoField(PREFIX + column, "Float", text)
     yield InfoField(PREFIX + _SKIPPED, "String", "Why the alternate was not scored")
 
 

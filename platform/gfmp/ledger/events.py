@@ -12,6 +12,8 @@
 | driver | search_started | search, name, samples, tried: settings known from before |
 | driver | search_sample | search, sample, cell, score, epochs, stopped: by ASHA |
 | driver | searched | search, name, chosen: a sample, why, settings |
+| driver | surveyed | records, alleles, kind/<kind>, skipped/<reason>: what a VCF holds |
+| driver | shard | shard, records: done so far, bytes, rate: alternates a second |
 | rank0 | resumed | step: last step of the checkpoint that was loaded |
 | rank0 | step | step, loss, loss/<vocabulary>, mixture/<vocabulary>: share of rows, seconds, ... |
 | rank0 | evaluation | step, heldout/<vocabulary>/loss, .../excess_bits: moves an adaptive mixture |
@@ -20,7 +22,7 @@
 | rank0 | incident | step, cause, policy, message, dump: a step whose numbers are not sound |
 | rank0 | left_out | step: it was dealt and not trained on |
 | rank0 | rewound | step: of the checkpoint the run went back to, from_step, first, end, cause |
-| rank0 | report | flat numbers, checks |
+| rank0, driver | report | flat numbers, checks |
 | rank0 | outcome | status, step: how the workers ended |
 
 A line ends with a CRC-32 of all before it, so that a changed digit does not pass for a number;
@@ -48,6 +50,7 @@ COMMIT_KINDS = LIFECYCLE_KINDS | {
     "rewound",
     "report",
     "outcome",
+    "shard",
 }
 _CHECKSUM = b',"crc32":'
 _NONFINITE = "nonfinite"

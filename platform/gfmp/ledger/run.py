@@ -196,8 +196,11 @@ class Run:
     def committed_step(self) -> int:
         """Return the newest step on record that was committed, 0 before the first.
 
-        The steps of a sweep are its cells, and the settings its searches tried.
+        The steps of a sweep are its cells, and the settings its searches tried; those of a job that
+        scores variants are its shards.
         """
+        if self.header.kind == "variant_effect":
+            return len({event.fields.get("shard") for event in self.events("shard")})
         if self.header.kind != "pretrain":
             return len({event.fields.get("cell") for event in self.events("cell", "search_sample")})
         return max((event.step for event in self.checkpoints()), default=0)

@@ -19,7 +19,7 @@ from gfmp.ledger.series import SeriesBook
 from gfmp.ledger.status import Status
 from gfmp.mlflow_store import payload
 from gfmp.mlflow_store.address import tracking_uri
-from gfmp.mlflow_store.artifacts import collect_files, upload
+from gfmp.mlflow_store.artifacts import collect_files, upload, upload_folder
 from gfmp.mlflow_store.client import Tracked, open_store, store_faults
 from gfmp.mlflow_store.figures import draw_figures
 from gfmp.storage.locks import exclusive
@@ -190,7 +190,7 @@ class Mirror(RunMirror):
         curves = self._book.curves()
         if "report" in self._latest:
             curves |= payload.report_curves(self._latest["report"])
-        if status is Status.FINISHED:
+        if status is Status.FINISHED and self._run.header.kind == "pretrain":
             curves |= payload.goodput_curves(self._run)
         finite, nonfinite = payload.split_nonfinite(curves)
         tracked.send_tags(
@@ -215,7 +215,8 @@ class Mirror(RunMirror):
         report = self._latest.get("report")
         with tempfile.TemporaryDirectory() as scratch:
             fields = report.fields if report else None
-            return upload(tracked, collect_files(self._run, fields, Path(scratch)))
+            sent = upload(tracked, collect_files(self._run, fields, Path(scratch)))
+        return sent + upload_folder(tracked, self._run.path / "report", "report")
 
     def _must_draw(self, tracked: Tracked, status: Status, num_points: int) -> bool:
         if status not in OVER:

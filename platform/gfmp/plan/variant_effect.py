@@ -26,6 +26,9 @@ from gfmp.storage.hashes import canonical_json, fingerprint
 FORMAT_VERSION = 1
 # Goes up when a change of gfmp changes the numbers of a job.
 NUMERICS_VERSION = 1
+KIND = "variant_effect"
+# In the folder of a run.
+SHARDS_FOLDER, RESULTS_FOLDER = "shards", "variants"
 HEAD_COLUMN = "head"
 PREFIX = "GFMP_"
 

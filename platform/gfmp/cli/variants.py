@@ -1,0 +1,80 @@
+"""Variant-effect jobs of `gfmp plan`, `gfmp submit` and `gfmp report`."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from gfmp.errors import UsageError
+from gfmp.storage.workspace import Workspace
+
+if TYPE_CHECKING:
+    from gfmp.ledger.run import Run
+    from gfmp.plan.variant_effect import EffectPlan
+    from gfmp.spec.variant_effect import VariantEffectSpec
+    from gfmp.storage.documents import Document
+
+
+def planned_effects(
+    spec: VariantEffectSpec, document: Document, workspace: Workspace
+) -> EffectPlan:
+    """Decide everything about a job; nothing runs and torch is not imported.
+
+    Raises:
+        MissingInputError: a file or a model is not there.
+        SpecError: a scorer cannot read its model.
+    """
+    from gfmp.inference.names import look_up
+    from gfmp.plan.variant_effect import resolve_effects
+
+    return resolve_effects(spec, look_up(spec, document, workspace), document.where)
+
+
+def plan_variants(
+    spec: VariantEffectSpec, document: Document, workspace: Workspace, as_json: bool
+) -> None:
+    """Print what a job would score and how; raises as `planned_effects`."""
+    from gfmp.cli.render.variants import show_effect_plan
+
+    show_effect_plan(planned_effects(spec, document, workspace), as_json)
+
+
+def start_variants(spec: VariantEffectSpec, document: Document, workspace: Workspace) -> None:
+    """Score the variants of a job.
+
+    Raises:
+        GfmpError: see `cluster.variant_effect.start`.
+    """
+    from gfmp.cli.variant_progress import shown
+    from gfmp.mlflow_store.address import preflight, tracking_uri
+
+    plan = planned_effects(spec, document, workspace)
+    preflight(tracking_uri(workspace))
+    with shown(workspace) as console:
+        from gfmp.cluster.variant_effect import EffectJob, start
+
+        command = ("gfmp", *sys.argv[1:])
+        console.finished(start(EffectJob(plan, spec.seed, document, workspace, command), console))
+
+
+def resume_variants(run: Run, assignments: tuple[str, ...], workspace: Workspace) -> None:
+    """Score what a run has not committed yet.
+
+    Raises:
+        UsageError: the job is to be changed.
+        GfmpError: see `cluster.variant_effect.resume`.
+    """
+    from gfmp.cli.variant_progress import shown
+    from gfmp.mlflow_store.address import preflight, tracking_uri
+
+    if assignments:
+        raise UsageError(
+            f"--set {assignments[0]} cannot be applied to run {run.id}",
+            why="what it has scored already was scored without the change",
+            fix=f"gfmp submit {run.spec_path} --set ... begins another run",
+        )
+    preflight(tracking_uri(workspace))
+    with shown(workspace) as console:
+        from gfmp.cluster.variant_effect import resume
+
+        console.finished(resume(run, workspace, console))
