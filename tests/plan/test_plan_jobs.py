@@ -17,6 +17,7 @@ from gfmp.spec.pretrain import PretrainSpec
 from gfmp.spec.project import find_named
 from gfmp.spec.sweep import PAPER_PERCENTS, SCRATCH, FinetuneSpec, SweepSpec
 from gfmp.spec.task import TaskSpec
+from gfmp.spec.variant_effect import VariantEffectSpec
 from gfmp.tasks.presets import load_learner, resolved
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,7 +26,7 @@ FOLDERS = {"corpora": CorpusSpec, "models": ModelSpec, "tasks": TaskSpec, "learn
 KINDS = {
     **{"corpus": CorpusSpec, "model": ModelSpec, "task": TaskSpec, "learner": LearnerSpec},
     **{"pretrain": PretrainSpec, "build_corpus": CorpusJobSpec},
-    **{"finetune": FinetuneSpec, "sweep": SweepSpec},
+    **{"finetune": FinetuneSpec, "sweep": SweepSpec, "variant_effect": VariantEffectSpec},
 }
 SWEEPS = sorted(path.stem for path in SPECS.glob("*.yaml"))
 PRESETS = {"pretrain": LAPTOP, "pretrain_base": NODE, "pretrain_large": NODE}

@@ -5,50 +5,47 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from gfmp.errors import UsageError
+from gfmp.errors import MissingInputError, UsageError
 from gfmp.storage.workspace import Workspace
 
 if TYPE_CHECKING:
     from gfmp.ledger.run import Run
-    from gfmp.plan.variant_effect import EffectPlan
     from gfmp.spec.variant_effect import VariantEffectSpec
     from gfmp.storage.documents import Document
-
-
-def planned_effects(
-    spec: VariantEffectSpec, document: Document, workspace: Workspace
-) -> EffectPlan:
-    """Decide everything about a job; nothing runs and torch is not imported.
-
-    Raises:
-        MissingInputError: a file or a model is not there.
-        SpecError: a scorer cannot read its model.
-    """
-    from gfmp.inference.names import look_up
-    from gfmp.plan.variant_effect import resolve_effects
-
-    return resolve_effects(spec, look_up(spec, document, workspace), document.where)
 
 
 def plan_variants(
     spec: VariantEffectSpec, document: Document, workspace: Workspace, as_json: bool
 ) -> None:
-    """Print what a job would score and how; raises as `planned_effects`."""
-    from gfmp.cli.render.variants import show_effect_plan
+    """Print what a job would score and how, and what is missing for it; torch is not imported.
 
-    show_effect_plan(planned_effects(spec, document, workspace), as_json)
+    Raises:
+        SpecError: a scorer cannot read its model.
+    """
+    from gfmp.cli.render.variants import show_effect_plan
+    from gfmp.inference.names import look_up
+    from gfmp.plan.variant_effect import resolve_effects
+
+    facts = look_up(spec, document, workspace)
+    show_effect_plan(resolve_effects(spec, facts, document.where), facts.missing, as_json)
 
 
 def start_variants(spec: VariantEffectSpec, document: Document, workspace: Workspace) -> None:
     """Score the variants of a job.
 
     Raises:
+        MissingInputError: a file or a model is not there; lists them all.
         GfmpError: see `cluster.variant_effect.start`.
     """
     from gfmp.cli.variant_progress import shown
+    from gfmp.inference.names import look_up
     from gfmp.mlflow_store.address import preflight, tracking_uri
+    from gfmp.plan.variant_effect import resolve_effects
 
-    plan = planned_effects(spec, document, workspace)
+    facts = look_up(spec, document, workspace)
+    if facts.missing:
+        raise MissingInputError.of(facts.missing)
+    plan = resolve_effects(spec, facts, document.where)
     preflight(tracking_uri(workspace))
     with shown(workspace) as console:
         from gfmp.cluster.variant_effect import EffectJob, start

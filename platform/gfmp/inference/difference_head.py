@@ -45,7 +45,7 @@ def predicted(rows: HeadRows, settings: DifferenceHead) -> NDArray[np.float64]:
         effects = rows.effects[learned]
         if len(learned) >= _FEWEST_ROWS and len(asked) and np.ptp(effects) > 0:
             standard = Standard.of(rows.features[learned])
-            model = RidgeCV(alphas=settings.penalties)
+            model = RidgeCV(alphas=list(settings.penalties))
             model.fit(standard.applied(rows.features[learned]), effects)
             found[asked] = model.predict(standard.applied(rows.features[asked]))
     return found

@@ -104,13 +104,13 @@ class Likelihood:
         most = self._model.compute.micro_tokens
         with torch.inference_mode():
             for chunk in chunks(tokens.lengths, packer.num_specials, most):
-                logs = self._logs(tokens, chunk, [questions.places[row] for row in chunk])
-                first = 0
-                for row in chunk.tolist():
-                    rows = logs[first : first + len(questions.places[row])]
-                    first += len(rows)
-                    for number in by_row[row]:
-                        found[number] = self._sum(rows, questions.truths[number])
+                places = [questions.places[row] for row in chunk]
+                parts = torch.split(self._logs(tokens, chunk, places), [len(p) for p in places])
+                answered = [
+                    (n, logs) for r, logs in zip(chunk, parts, strict=True) for n in by_row[r]
+                ]
+                for number, logs in answered:
+                    found[number] = self._sum(logs, questions.truths[number])
         return found
 
     def _sum(self, logs_MW: torch.Tensor, truth: Ids) -> float:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from gfmp.errors import CorruptArtefactError, MissingInputError
+from gfmp.errors import CorruptArtefactError, MissingInputError, Problem
 from gfmp.genome.locations import LocalFile, checked_digest
 from gfmp.ledger.run import Run
 from gfmp.ledger.status import Status
@@ -35,45 +35,63 @@ _MODEL, _ENSEMBLE, _WEIGHTS = "model.json", "ensemble.json", "model.safetensors"
 
 
 def look_up(spec: VariantEffectSpec, document: Document, workspace: Workspace) -> EffectFacts:
-    """Find everything a variant-effect spec names.
+    """Find everything a variant-effect spec names; what is not there is in `missing`.
 
     Paths are relative to the folder of the job file.
 
     Raises:
-        MissingInputError: a file or model is not there.
         CorruptArtefactError: a model is damaged.
         DataError: a file differs from its pin.
     """
+    missing: list[Problem] = []
     return EffectFacts(
-        variants=_file(document, "variants", spec.variants),
-        reference=_file(document, "reference", spec.reference),
-        models=_models(spec.scorers, workspace),
+        variants=_file(document, "variants", spec.variants, missing),
+        reference=_file(document, "reference", spec.reference, missing),
+        models=_models(spec.scorers, workspace, missing),
         cpu_cores=os.cpu_count() or 1,
+        missing=tuple(missing),
     )
 
 
-def _file(document: Document, key: str, named: VcfSpec | ReferenceSpec) -> FileFacts:
+def _file(
+    document: Document, key: str, named: VcfSpec | ReferenceSpec, missing: list[Problem]
+) -> FileFacts:
     path = (document.path.parent / named.path).resolve()
-    if not path.is_file():
-        raise MissingInputError(
-            f"{key}: there is no file {path}",
-            where=document.where((key,)),
-            why="paths are relative to the folder of the job file",
-            fix=f"put it there, correct the job, or --set {key}=PATH",
-        )
-    return FileFacts(str(path), checked_digest(LocalFile(str(path)), named.sha256))
+    if path.is_file():
+        return FileFacts(str(path), checked_digest(LocalFile(str(path)), named.sha256))
+    problem = Problem(
+        f"{key}: there is no file {path}",
+        where=document.where((key,)),
+        why="paths are relative to the folder of the job file",
+        fix=f"put it there, correct the job, or --set {key}=PATH",
+    )
+    missing.append(problem)
+    return FileFacts(str(path), "")
 
 
 def _models(
-    scorers: tuple[AnyScorer, ...], workspace: Workspace
+    scorers: tuple[AnyScorer, ...], workspace: Workspace, missing: list[Problem]
 ) -> Mapping[tuple[str, str], ModelFacts]:
     found: dict[tuple[str, str], ModelFacts] = {}
     for scorer in scorers:
         key = (scorer.kind, scorer.model)
-        if key not in found:
-            profile = isinstance(scorer, ProfileScorer)
+        if key in found:
+            continue
+        profile = isinstance(scorer, ProfileScorer)
+        try:
             found[key] = (finetuned_facts if profile else _pretrained)(scorer.model, workspace)
+        except MissingInputError as fault:
+            missing.extend(p for p in fault.problems if p not in missing)
+            found[key] = _unknown(key, scorers)
     return found
+
+
+def _unknown(key: tuple[str, str], scorers: tuple[AnyScorer, ...]) -> ModelFacts:
+    """Stand in for a model that is not there: it has what the scorers ask of it."""
+    asked = [s for s in scorers if (s.kind, s.model) == key and not isinstance(s, ProfileScorer)]
+    names = sorted({s.vocabulary for s in asked})
+    known = tuple(Ingredient(name) for name in names)
+    return ModelFacts(Ingredient(key[1]), known, (1,) * len(known), probabilities=True)
 
 
 def _pretrained(wanted: str, workspace: Workspace) -> ModelFacts:

@@ -92,8 +92,11 @@ def changed(one: NDArray[np.integer], other: NDArray[np.integer]) -> tuple[slice
     """Return the tokens in which two texts differ, after the alleles were tokenised anew.
 
     What both begin and end with is left out. Where one of them would be empty, both get the token
-    before (or behind, at the beginning): of nothing there is no likelihood.
+    before (or behind, at the beginning): of nothing there is no likelihood. Texts of equal tokens,
+    such as [UNK] all around the change, differ in none.
     """
+    if np.array_equal(one, other):
+        return slice(0, 0), slice(0, 0)
     most = min(len(one), len(other))
     same = one[:most] == other[:most]
     front = most if same.all() else int(same.argmin())

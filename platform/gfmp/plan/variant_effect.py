@@ -74,12 +74,14 @@ class EffectFacts:
         reference: The FASTA.
         models: By (kind of scorer, model as the spec names it).
         cpu_cores: Of this machine.
+        missing: What the spec names and is not there; a plan without it is a preview.
     """
 
     variants: FileFacts
     reference: FileFacts
     models: Mapping[tuple[str, str], ModelFacts]
     cpu_cores: int
+    missing: tuple[Problem, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -284,7 +286,7 @@ def _planned(scorer: AnyScorer, facts: EffectFacts) -> ScorerPlan:
         settings=scorer,
         model=found.run,
         vocabularies=tuple(vocabulary for vocabulary, _ in read),
-        shortest_bp=max(shortest for _, shortest in read),
+        shortest_bp=max((shortest for _, shortest in read), default=1),
         columns=tuple(f"{name}_{distance}" for distance in distances) or (name,),
     )
 
@@ -306,12 +308,9 @@ def _explained(what: EffectWhat, where: EffectWhere) -> Iterator[Derived]:
     yield Derived("columns", len(what.columns), "", f"scores: {', '.join(what.columns)}")
     for scorer in what.scorers:
         names = ", ".join(vocabulary.name for vocabulary in scorer.vocabularies)
-        yield Derived(
-            f"{scorer.name}.model",
-            scorer.model.name,
-            "",
-            f"weights {scorer.model.fingerprint[:12]}, read with {names}",
-        )
+        weights = f"weights {scorer.model.fingerprint[:12] or 'not there yet'}"
+        reason = f"{weights}, read with {names or 'its own vocabulary'}"
+        yield Derived(f"{scorer.name}.model", scorer.model.name, "", reason)
     yield Derived("scored_share", f"1 of {what.score_every}", "", "records scored in full")
     yield Derived(
         "shard_records", where.shard_records, "", "committed together; a resume skips them"

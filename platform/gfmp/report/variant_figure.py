@@ -45,7 +45,7 @@ def agreement_picture(found: Sequence[Agreement]) -> Picture | None:
     legend = {name: sample(one) for name, one in look.items()}
     if known:
         legend[_PAPER] = sample(_PAPER_LOOK)
-    counts = {one.group: one.pairs for one in found}
+    counts = {g: max(one.pairs for one in found if one.group == g) for g in groups}
     labels = [f"{group} (n = {counts[group]:,})" for group in groups]
     left_mm = longest(labels) * CHARACTER_MM + 3.0
     margins = (left_mm, 6.0, legend_height_mm(list(legend), PAGE_MM))

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from gfmp.cli.render.text import as_json, duration, echo, number, wrapped
+from gfmp.errors import Problem
 from gfmp.ledger.run import Run
 from gfmp.plan.variant_effect import RESULTS_FOLDER, EffectPlan
 
 _MEAN = "/mean"
 
 
-def show_effect_plan(plan: EffectPlan, json: bool) -> None:
-    """Print what a job would score and how."""
+def show_effect_plan(plan: EffectPlan, missing: Sequence[Problem], json: bool) -> None:
+    """Print what a job would score and how, and what is missing for it."""
     if json:
-        as_json(plan.to_json())
+        as_json({**plan.to_json(), "missing": [problem.message for problem in missing]})
         return
     what, where = plan.what, plan.where
     echo(f"plan {plan.name}  (identity {what.fingerprint[:12]})")
@@ -27,7 +28,11 @@ def show_effect_plan(plan: EffectPlan, json: bool) -> None:
         echo(wrapped(f"{derived.name}: {number(derived.value)}{unit}", 4))
         echo(wrapped(f"    {derived.reason}", 4))
     echo()
-    echo("Everything it needs is there.")
+    for problem in missing:
+        place = f" ({problem.where})" if problem.where else ""
+        echo(wrapped(f"missing: {problem.message}{place}; {problem.fix}", 2))
+    if not missing:
+        echo("Everything it needs is there.")
 
 
 def surveyed_line(fields: Mapping[str, object]) -> str:
