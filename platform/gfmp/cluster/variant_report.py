@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from gfmp.errors import CorruptArtefactError, MissingInputError
 from gfmp.inference.results import TABLE_FILE, VCF_FILE, column_words, read_agreements
@@ -77,5 +78,19 @@ def _rates(numbers: Mapping[str, object], score_every: int) -> Iterator[tuple[st
         yield "All of them would take", f"{hours:,.2f} h at that rate"
 
 
+_LABELS: Mapping[str, str] = MappingProxyType(
+    {
+        "alleles": "Alternates",
+        "multi_allelic": "Records with several alternates",
+        "reference_only": "Records without an alternate",
+        "unknown": "Windows with letters other than A, C, G, T",
+        "cut": "Windows cut by the end of a contig",
+        "survey_seconds": "Seconds to parse, check and window all",
+    }
+)
+
+
 def _label(name: str) -> str:
+    if name in _LABELS:
+        return _LABELS[name]
     return name.replace("/", ": ").replace("_", " ").capitalize()
