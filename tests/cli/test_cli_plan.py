@@ -165,7 +165,7 @@ def test_job_files_are_told_apart_by_their_kind(project: Path) -> None:
         load_job(project / "specs" / "corpora" / "small.yaml", ())
     assert (
         caught.value.problems[0].why
-        == "this command takes kind: build_corpus, finetune, pretrain, sweep"
+        == "this command takes kind: build_corpus, finetune, pretrain, sweep, variant_effect"
     )
 
 
