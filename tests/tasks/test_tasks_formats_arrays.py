@@ -45,7 +45,8 @@ def _hot(rows: list[str]) -> NDArray[np.uint8]:
 
 def _matlab73(path: Path, arrays: dict[str, NDArray[np.uint8]]) -> None:
     """Write what MATLAB 7.3 writes: a block of 512 bytes, then HDF5 with the axes reversed."""
-    h5py = pytest.importorskip("h5py")
+    import h5py
+
     with h5py.File(path, "w", userblock_size=512) as file:
         for name, array in arrays.items():
             file[name] = array.transpose()
@@ -164,7 +165,8 @@ def test_without_the_library_the_extra_is_named(
 
 def test_promoters_are_cropped_and_named_by_their_genes(tmp_path: Path) -> None:
     """Xpresso: promoter (N, 20000, 4), label (N,), geneName; the crop of its best model."""
-    h5py = pytest.importorskip("h5py")
+    import h5py
+
     for seed, split in enumerate(("train", "valid", "test")):
         with h5py.File(tmp_path / f"{split}.h5", "w") as file:
             file["promoter"] = one_hot(texts(3, 60, seed)).astype(bool)

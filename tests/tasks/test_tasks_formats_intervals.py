@@ -158,7 +158,8 @@ def test_a_label_that_the_target_does_not_count_is_named(project: Path, labels: 
 
 
 def test_labels_of_hdf5_belong_to_the_rows_of_the_table(project: Path) -> None:
-    h5py = pytest.importorskip("h5py")
+    import h5py
+
     _bend(project)
     labels = np.random.default_rng(0).integers(0, 2, (4, 125))
     with h5py.File(project / "histone.hdf5", "w") as file:

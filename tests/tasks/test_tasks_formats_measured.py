@@ -86,7 +86,8 @@ def test_a_wrong_record_is_named(project: Path, record: str, message: str) -> No
 
 
 def _workbook(path: Path) -> None:
-    openpyxl = pytest.importorskip("openpyxl")
+    import openpyxl
+
     book = openpyxl.Workbook()
     for name, rows in (
         ("challenge_F9", [("X", 3, "G", "A", -0.5, 0.9), ("X", 4, "T", "-", 0.25, 0.1)]),
