@@ -107,6 +107,26 @@ def test_a_loss_that_is_not_a_number_does_not_cost_the_result(store: CellStore) 
     assert b"NaN" not in (store.path(NAME) / "result.json").read_bytes()
 
 
+def test_predictions_of_other_tasks_are_kept_with_the_cell(store: CellStore) -> None:
+    others = {"sim": np.eye(3, dtype=np.float32), "mel": np.zeros((2, 2), dtype=np.float32)}
+    store.put(replace(result_of(), other_predictions=others), CELL)
+    found = store.get(NAME).other_predictions
+    assert sorted(found) == ["mel", "sim"]
+    assert all(np.array_equal(found[name], others[name]) for name in others)
+    damaged = store.path(NAME) / "other_1.npy"
+    damaged.write_bytes(damaged.read_bytes()[:-1] + b"x")
+    with pytest.raises(CorruptArtefactError, match="its predictions of sim do not hash"):
+        store.get(NAME)
+
+
+def test_a_cell_without_others_is_written_as_before(store: CellStore) -> None:
+    store.put(result_of(), CELL)
+    assert "others_sha256" not in read_json(store.path(NAME) / "result.json")
+    names = sorted(path.name for path in store.path(NAME).iterdir())
+    assert names == ["result.json", "test_predictions.npy"]
+    assert store.get(NAME).other_predictions == {}
+
+
 def test_the_first_result_stays(store: CellStore) -> None:
     store.put(result_of(mcc=0.5), CELL)
     store.put(result_of(mcc=0.9), CELL)

@@ -15,7 +15,7 @@ from gfmp.ledger.run import Run
 from gfmp.ledger.store import RunStore
 from gfmp.storage.atomic import read_json, write_json
 from gfmp.storage.workspace import Workspace
-from gfmp.tasks.audit import Audit, audit
+from gfmp.tasks.audit import Audit, Overlap, across, audit, problems_across
 from gfmp.tasks.exposure import Exposure, exposures
 from gfmp.tasks.leaks import LeakReport, TaskLeaks
 from gfmp.tasks.task import Task
@@ -34,19 +34,27 @@ def audited(
             say that it knows.
     """
     found = {name: audit(task) for name, task in tasks.items()}
-    _check_allowed(names, found)
+    pairs = {
+        (source, name): across(tasks[source], tasks[name])
+        for source, others in names.others().items()
+        for name in others
+    }
+    _check_allowed(names, found, pairs)
     corpora, unknown = _corpora(names, workspace)
     seen: dict[str, list[Exposure]] = {name: [] for name in tasks}
     for corpus_name, corpus in corpora.items():
         for name, rows in _exposed(corpus_name, corpus, tasks, workspace, say).items():
             seen[name] += rows
-    return LeakReport(
-        tuple(
-            TaskLeaks(name, one.overlaps, tuple(seen[name]), name in names.spec.allow_leaks)
-            for name, one in found.items()
-        ),
-        unknown,
-    )
+    allowed = names.spec.allow_leaks
+    own = [
+        TaskLeaks(name, one.overlaps, tuple(seen[name]), name in allowed)
+        for name, one in found.items()
+    ]
+    crossed = [
+        TaskLeaks(f"{name}, by models of {source}", (one,), (), name in allowed)
+        for (source, name), one in pairs.items()
+    ]
+    return LeakReport((*own, *crossed), unknown)
 
 
 def record(run: Run, report: LeakReport) -> None:
@@ -64,11 +72,18 @@ def recorded(run: Run) -> LeakReport | None:
     return LeakReport.from_json(read_json(path), str(path)) if path.is_file() else None
 
 
-def _check_allowed(names: SweepNames, found: Mapping[str, Audit]) -> None:
+def _check_allowed(
+    names: SweepNames, found: Mapping[str, Audit], pairs: Mapping[tuple[str, str], Overlap]
+) -> None:
     problems: list[Problem] = []
-    for target in names.targets:
-        if target.name not in names.spec.allow_leaks:
+    for target in names.every:
+        if target.name in names.spec.allow_leaks:
+            continue
+        if target in names.targets:
             problems += found[target.name].problems(str(target.where), target.name)
+        for (source, scored), one in pairs.items():
+            if scored == target.name:
+                problems += problems_across(one, str(target.where), source, scored)
     if problems:
         raise DataError.of(problems)
 

@@ -34,10 +34,12 @@ def prepare(
     """
     import ray
 
+    cells = tuple(cells)
     keys = {cell.trial for cell in cells}
-    shared = {name: ray.put(tasks[name]) for name in sorted({key.task for key in keys})}
+    read = {(name, cell.trial.vocabulary) for cell in cells for name in _read(cell)}
+    shared = {name: ray.put(tasks[name]) for name in sorted({name for name, _ in read})}
     # Those read at once are the tokens of each alone.
-    wanted = sorted({(key.task, name) for key in keys for name in parts(key.vocabulary)})
+    wanted = sorted({(task, name) for task, words in read for name in parts(words)})
     models = {
         (key.initial, key.vocabulary): _initial(names, key.initial, key.vocabulary)
         for key in sorted(keys)
@@ -56,6 +58,11 @@ def prepare(
         fields = {"task": task, "vocabulary": name, "tokens": num_tokens, "seconds": seconds}
         record("tokenised", fields)
     return Materials(shared, {key: tokens for key, (tokens, _) in made.items()}, models)
+
+
+def _read(cell: Cell) -> tuple[str, ...]:
+    """Return the tasks whose rows a cell reads."""
+    return (cell.task.name, *(other.name for other in cell.also_on))
 
 
 def foreign_ingredient(names: SweepNames, folder: str, vocabulary: str) -> Ingredient:

@@ -18,6 +18,7 @@ from gfmp.cluster.mirror import mirrored
 from gfmp.cluster.searching import SearchStage, chosen_settings, run_searches
 from gfmp.cluster.shortfall import shortfall
 from gfmp.cluster.sweep_inputs import SweepNames, bind_grid, look_up
+from gfmp.cluster.transfers import said
 from gfmp.cluster.trial import Materials, TrialJob
 from gfmp.cluster.tuning import TrialPool, pool_size, run_trials
 from gfmp.cluster.watch import StopSignal, SweepConsole, follow, interruption, last_word
@@ -316,7 +317,7 @@ def _tasks(names: SweepNames, workspace: Workspace, console: SweepConsole) -> di
     store = TaskStore(workspace)
     for target in names.unprepared(workspace):
         console.say(f"preparing task {target.name}")
-    return {target.name: store.prepare(target) for target in names.targets}
+    return {target.name: store.prepare(target) for target in names.every}
 
 
 def _bound(names: SweepNames, tasks: Mapping[str, Task]) -> SweepGrid:
@@ -334,6 +335,7 @@ def _create(job: SweepJob, names: SweepNames, grid: SweepGrid) -> Run:
         "name": job.spec.name,
         "what_fingerprint": identity,
         "cells": [cell.to_json() for cell in cells],
+        **said(job.spec),
     }
     if names.decisions:
         plan[ADVICE] = [decision.to_json() for decision in names.decisions]

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from gfmp.cluster.arms import check_arms, place_of
+from gfmp.cluster.transfers import also_on, check_alike, check_said, scored_only
 from gfmp.errors import MissingInputError, Problem, SpecError
 from gfmp.plan.advice import Decision
 from gfmp.plan.cells import Cell, Ingredient
@@ -49,6 +50,7 @@ class SweepNames:
         vocabularies: By name; those of a pretrained model first, then the registered ones.
         missing: What has to be made before the sweep can run.
         decisions: What `auto` stands for, by task and initial model; none before it is decided.
+        scored: Tasks that are only scored, by models of other tasks.
     """
 
     spec: SweepSpec
@@ -60,6 +62,16 @@ class SweepNames:
     vocabularies: Mapping[str, Vocabulary]
     missing: tuple[Problem, ...]
     decisions: tuple[Decision, ...] = ()
+    scored: tuple[TaskTarget, ...] = ()
+
+    @property
+    def every(self) -> tuple[TaskTarget, ...]:
+        """Every task, also those that are only scored."""
+        return (*self.targets, *self.scored)
+
+    def others(self) -> Mapping[str, tuple[str, ...]]:
+        """Return for each task the other tasks on which its models are scored."""
+        return also_on(self.spec, self.targets, self.scored)
 
     def members(self, vocabulary: str) -> tuple[Vocabulary, ...]:
         """Return the vocabularies that a value of the axis stands for: one, or several at once."""
@@ -70,13 +82,17 @@ class SweepNames:
         names = [target.name for target in self.targets]
         advised = {(one.task, one.initial): one.advice.vocabulary for one in self.decisions}
         return requests(
-            self.spec, names, lambda arm, task: resolved(self.learners[arm], task), advised
+            self.spec,
+            names,
+            lambda arm, task: resolved(self.learners[arm], task),
+            advised,
+            self.others(),
         )
 
     def unprepared(self, workspace: Workspace) -> tuple[TaskTarget, ...]:
         """Return the tasks that are not prepared yet."""
         store = TaskStore(workspace)
-        return tuple(target for target in self.targets if not store.prepared(target))
+        return tuple(target for target in self.every if not store.prepared(target))
 
 
 def look_up(
@@ -98,7 +114,9 @@ def look_up(
     start = document.path
     targets = tuple(find_task(name, start) for name in spec.tasks)
     _check_tasks(targets, document)
-    _check_leaks(spec, targets, document)
+    scored = scored_only(spec, start, targets)
+    check_said(spec, (*targets, *scored), document)
+    _check_leaks(spec, (*targets, *scored), document)
     learners = tuple(_learner(arm, start) for arm in spec.arms)
     check_arms(spec, learners, document)
     pretrained, missing = _pretrained(spec, document, workspace, pinned)
@@ -118,6 +136,7 @@ def look_up(
         scratch=_scratch(spec, start, pretrained),
         vocabularies=known,
         missing=(*missing, *_unknown_vocabularies(spec, document, known, bool(missing))),
+        scored=scored,
     )
     _check_pretrained(names, document)
     _check_scratch(names, document)
@@ -141,8 +160,10 @@ def bind_grid(names: SweepNames, tasks: Mapping[str, Task], foreign: Foreign) ->
         foreign: (folder name, vocabulary) -> identity of an initial model in a folder.
 
     Raises:
-        DataError: a subset lacks a class; says from which percent on it works.
+        DataError: a subset lacks a class, and from which percent on it works; or a task is to be
+            scored by models of another question.
     """
+    check_alike(tasks, names.others())
     assert not names.missing, "the caller made what was missing"
 
     @cache

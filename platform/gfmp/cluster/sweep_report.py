@@ -7,6 +7,7 @@ from pathlib import Path
 from gfmp.cluster.leaks import recorded
 from gfmp.ledger.advice import planned_advice
 from gfmp.ledger.cells import CellStore
+from gfmp.ledger.comparison import planned_paper, planned_transfer
 from gfmp.ledger.run import Run
 from gfmp.ledger.sweep import failures_of, results_of
 from gfmp.report.data import SweepData, TaskFacts
@@ -29,7 +30,8 @@ def data_of(run: Run, workspace: Workspace) -> SweepData:
     """Return what the report of a sweep is made of; raises as `report` does."""
     found = results_of(run, CellStore(workspace))
     store = TaskStore(workspace)
-    wanted = {cell.task.name: cell.task.fingerprint for cell, _ in found.finished}
+    made_of = [one for cell, _ in found.finished for one in (cell.task, *cell.also_on)]
+    wanted = {one.name: one.fingerprint for one in made_of}
     tasks = {name: TaskFacts.of(store.get(name, content)) for name, content in wanted.items()}
     return SweepData(
         name=run.header.name,
@@ -41,4 +43,6 @@ def data_of(run: Run, workspace: Workspace) -> SweepData:
         failures=failures_of(run),
         decisions=planned_advice(run),
         leaks=recorded(run),
+        paper=planned_paper(run),
+        transfer=planned_transfer(run),
     )

@@ -130,14 +130,16 @@ def _with_rows(cells: tuple[Cell, ...], task: Task) -> Iterator[tuple[Cell, NDAr
 
 def _learner(job: TrialJob, task: Task, materials: Materials, report: Report) -> CellLearner:
     key = job.cells[0].trial
+    # Cells of one task are scored on the same others.
+    others = tuple(fetched(materials.tasks[one.name]) for one in job.cells[0].also_on)
     if key.baseline == "kmer":
         from gfmp.learners.kmer import KmerTrial
 
-        return KmerTrial(task)
+        return KmerTrial(task, others=others)
     if key.baseline == "cnn":
         from gfmp.learners.cnn import CnnTrial
 
-        network = CnnTrial(task)
+        network = CnnTrial(task, others=others)
         if job.search:
             network.watched_by(_asking(job, report))
         return network
@@ -147,6 +149,8 @@ def _learner(job: TrialJob, task: Task, materials: Materials, report: Report) ->
     tokens = tuple(fetched(materials.tokens[key.task, name]) for name in names)
     initial = fetched(materials.initials[key.initial, key.vocabulary])
     trial = EncoderTrial(task, tokens, initial, job.threads, models=job.models)
+    for one in others:
+        trial.also_on(one, tuple(fetched(materials.tokens[one.name, name]) for name in names))
     probed = [rows for cell, rows in _with_rows(job.cells, task) if cell.learner.kind == "probe"]
     trial.prepare(np.unique(np.concatenate([_NO_ROWS, *probed])))
     if job.search:

@@ -7,7 +7,7 @@ stopping, the second attempt and targets other than two classes are ours.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from gfmp.learners.cnn_training import Examples, Fitted, Lesson, train
 from gfmp.learners.collapse import is_collapsed
 from gfmp.learners.compute import Compute
 from gfmp.learners.keyed import attempt_seed
-from gfmp.learners.scoring import metrics_of
+from gfmp.learners.scoring import metrics_of, metrics_on
 from gfmp.learners.watch import Watcher, nobody
 from gfmp.ledger.cells import CellResult
 from gfmp.plan.cells import Cell
@@ -29,19 +29,22 @@ from gfmp.tasks.task import SPLITS, Rows, Split, Task
 class CnnTrial:
     """The cells of the CNN baseline on one task; its letters are coded once for all of them.
 
-    Rows are padded to the longest of the task, and to what three poolings need. With one thread a
-    result is a function of its cell.
+    Rows are padded to the longest of the tasks, and to what three poolings need. With one thread
+    a result is a function of its cell.
 
     Args:
         task: The task.
         threads: Threads torch computes with.
+        others: Tasks whose test rows are scored too.
     """
 
-    def __init__(self, task: Task, threads: int = 1) -> None:
-        self._task = task
+    def __init__(self, task: Task, threads: int = 1, others: Sequence[Task] = ()) -> None:
+        self._task, self._others = task, tuple(others)
         self._compute = Compute.of("cpu", threads)
-        longest = (len(s) for split in SPLITS for s in task.rows(split).sequences)
+        read = [task.rows(split) for split in SPLITS] + [one.test for one in others]
+        longest = (len(sequence) for rows in read for sequence in rows.sequences)
         length_bp = max(SHORTEST_BP, max(longest, default=0))
+        self._read = [_coded(one.test, length_bp) for one in others]
         self._examples: Mapping[Split, Examples] = {
             split: _coded(task.rows(split), length_bp) for split in SPLITS
         }
@@ -68,11 +71,16 @@ class CnnTrial:
             attempts, fitted = self._attempt(learner, rows, cell.seed)
             valid = fitted.predict(self._examples["valid"].letters)
             test = fitted.predict(self._examples["test"].letters)
+            others = {
+                task.name: fitted.predict(read.letters)
+                for task, read in zip(self._others, self._read, strict=True)
+            }
         valid_metrics, valid_facts = metrics_of(self._task, "valid", valid)
         test_metrics, test_facts = metrics_of(self._task, "test", test)
+        on, on_facts = metrics_on({one.name: (one, others[one.name]) for one in self._others})
         return CellResult(
             cell=cell.fingerprint,
-            metrics={**valid_metrics, **test_metrics},
+            metrics={**valid_metrics, **test_metrics, **on},
             facts={
                 "attempts": attempts,
                 "collapsed": self._collapsed(valid),
@@ -81,9 +89,11 @@ class CnnTrial:
                 "seconds": round(time.perf_counter() - began, 3),
                 **valid_facts,
                 **test_facts,
+                **on_facts,
             },
             test_predictions=test,
             history=fitted.history,
+            other_predictions=others,
         )
 
     def _attempt(

@@ -19,7 +19,7 @@ from gfmp.learners.finetuned import Finetuned, save
 from gfmp.learners.initial import Initial
 from gfmp.learners.lora import merge
 from gfmp.learners.probe import Features, probe
-from gfmp.learners.scoring import metrics_of
+from gfmp.learners.scoring import metrics_of, metrics_on
 from gfmp.learners.tokens import TaskTokens
 from gfmp.learners.views import TaskViews, View
 from gfmp.learners.watch import Watcher, nobody
@@ -30,6 +30,8 @@ from gfmp.spec.learner import Finetuning, Probe
 from gfmp.tasks.task import SPLITS, Split, Task
 
 _ANY_SEED = 0
+# The features of a task's rows in each vocabulary.
+_Embedded = tuple[Embeddings, ...]
 
 
 class EncoderTrial:
@@ -63,7 +65,8 @@ class EncoderTrial:
         assert len(task.valid) > 0, f"task {task.name!r} has validation rows"
         compute = Compute.of(device, threads)
         self._setting = Setting(task, TaskViews.of(initial, tokens), initial, compute)
-        self._by_seed: dict[int, tuple[Embeddings, ...]] = {}
+        self._others: list[Setting] = []
+        self._by_seed: dict[int, tuple[_Embedded, ...]] = {}
         self._prepared = np.zeros(0, dtype=np.int64)
         self._models = models
         self._watcher: Watcher = nobody
@@ -71,6 +74,12 @@ class EncoderTrial:
     def watched_by(self, watcher: Watcher) -> None:
         """Say who is asked before the epochs of the coming first attempts."""
         self._watcher = watcher
+
+    def also_on(self, task: Task, tokens: Sequence[TaskTokens]) -> None:
+        """Score the coming cells on the test rows of another task too, in these vocabularies."""
+        own = self._setting
+        views = TaskViews.of(own.initial, tokens)
+        self._others.append(Setting(task, views, own.initial, own.compute))
 
     def prepare(self, rows: NDArray[np.int64]) -> None:
         """Say which training rows the coming probe cells will ask for, in all.
@@ -94,6 +103,8 @@ class EncoderTrial:
         made_of = (cell.vocabulary.fingerprint, cell.initial.fingerprint)
         own = (setting.views.vocabulary.fingerprint, setting.initial.fingerprint)
         assert made_of == own, "a trial runs the cells of its vocabulary and initial model"
+        others = [one.task.name for one in self._others]
+        assert [one.name for one in cell.also_on] == others, "it knows the tasks of its cells"
         started = time.perf_counter()
         with setting.compute.engaged():
             if isinstance(learner, Finetuning):
@@ -103,9 +114,20 @@ class EncoderTrial:
                 found = self._probed(learner, rows, cell.seed)
         valid, undefined_valid = metrics_of(setting.task, "valid", found.valid)
         test, undefined_test = metrics_of(setting.task, "test", found.test)
+        tasks = [one.task for one in self._others]
+        on, undefined_on = metrics_on(
+            {task.name: (task, said) for task, said in zip(tasks, found.others, strict=True)}
+        )
         seconds = time.perf_counter() - started
-        facts = {**found.facts, **undefined_valid, **undefined_test, "seconds": seconds}
-        return CellResult(cell.fingerprint, {**valid, **test}, facts, found.test, found.history)
+        undefined = {**undefined_valid, **undefined_test, **undefined_on}
+        return CellResult(
+            cell=cell.fingerprint,
+            metrics={**valid, **test, **on},
+            facts={**found.facts, **undefined, "seconds": seconds},
+            test_predictions=found.test,
+            history=found.history,
+            other_predictions=dict(zip(others, found.others, strict=True)),
+        )
 
     def _finetuned(self, learner: Finetuning, rows: NDArray[np.int64], cell: Cell) -> _Found:
         setting = self._setting
@@ -113,6 +135,10 @@ class EncoderTrial:
         assert attempt.best is not None, "an attempt without a finite epoch is an error"
         valid = attempt.best.predictions
         test = predicted(setting, attempt.model, attempt.objective, "test").predictions
+        others = tuple(
+            predicted(one, attempt.model, attempt.objective, "test").predictions
+            for one in self._others
+        )
         facts = {
             "attempts": number,
             "collapsed": attempt.failed,
@@ -122,7 +148,7 @@ class EncoderTrial:
         }
         if self._models is not None:
             self._keep(self._models / cell.fingerprint[:12], attempt, cell)
-        return _Found(valid, test, facts, attempt.history)
+        return _Found(valid, test, facts, attempt.history, others)
 
     def _keep(self, folder: Path, attempt: Attempt, cell: Cell) -> None:
         """Publish the model of a cell; adapters are merged into it."""
@@ -137,13 +163,17 @@ class EncoderTrial:
     def _probed(self, learner: Probe, rows: NDArray[np.int64], seed: int) -> _Found:
         # A linear model does not depend on the order of its rows, its solver's last digits do.
         rows = np.sort(rows)
-        setting, embeddings = self._setting, self._embeddings(seed)
+        setting, (embeddings, *others) = self._setting, self._embeddings(seed)
         for one in embeddings:
             one.extend("train", np.union1d(rows, self._prepared))
         features = Features(
             _side_by_side(embeddings, "train", rows),
             _side_by_side(embeddings, "valid", np.arange(len(setting.task.valid))),
             _side_by_side(embeddings, "test", np.arange(len(setting.task.test))),
+            tuple(
+                _side_by_side(parts, "test", np.arange(len(one.task.test)))
+                for one, parts in zip(self._others, others, strict=True)
+            ),
         )
         targets = setting.task.train.targets[rows]
         chosen = probe(setting.task, features, targets, learner.penalties)
@@ -153,19 +183,26 @@ class EncoderTrial:
             "features": features.train.shape[1],
             "embedded_rows": sum(one.num_known for one in embeddings),
         }
-        return _Found(chosen.valid, chosen.test, facts, ())
+        return _Found(chosen.valid, chosen.test, facts, (), chosen.others)
 
-    def _embeddings(self, seed: int) -> tuple[Embeddings, ...]:
-        """Return the embeddings that cells share, by vocabulary; untrained ones differ by seed."""
+    def _embeddings(self, seed: int) -> tuple[_Embedded, ...]:
+        """Return the embeddings that cells share, of the task, then of the others.
+
+        Each by vocabulary; untrained encoders differ by seed.
+        """
         if self._setting.initial.state is not None:
             seed = _ANY_SEED
         if seed not in self._by_seed:
             # Only the latest seed's are kept: they are as large as the task.
-            views = self._setting.views.views
-            self._by_seed = {seed: tuple(self._embedding(view, seed) for view in views)}
+            parts = [self._embedded(self._setting, SPLITS, seed)]
+            parts += [self._embedded(one, ("test",), seed) for one in self._others]
+            self._by_seed = {seed: tuple(parts)}
         return self._by_seed[seed]
 
-    def _embedding(self, view: View, seed: int) -> Embeddings:
+    def _embedded(self, setting: Setting, splits: Sequence[Split], seed: int) -> _Embedded:
+        return tuple(self._embedding(view, splits, seed) for view in setting.views.views)
+
+    def _embedding(self, view: View, splits: Sequence[Split], seed: int) -> Embeddings:
         parts = {
             split: SplitEmbedding(
                 view.tokens.split(split),
@@ -173,7 +210,7 @@ class EncoderTrial:
                 self._setting.compute,
                 in_full=split != "train",
             )
-            for split in SPLITS
+            for split in splits
         }
         return Embeddings(self._setting.initial, seed, parts)
 
@@ -187,9 +224,10 @@ def _side_by_side(
 
 @dataclass(frozen=True)
 class _Found:
-    """What a learner found: predictions of validation and test rows, and what to tell."""
+    """What a learner found: predictions of validation, test and other rows, and what to tell."""
 
     valid: NDArray[np.float32]
     test: NDArray[np.float32]
     facts: Mapping[str, float | int | str | bool]
     history: tuple[Mapping[str, float], ...]
+    others: tuple[NDArray[np.float32], ...] = ()

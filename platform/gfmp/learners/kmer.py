@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +19,7 @@ from gfmp.errors import SpecError
 from gfmp.learners.compute import Compute
 from gfmp.learners.kmer_counts import Lengths, count
 from gfmp.learners.kmer_models import LinearModel, fit
-from gfmp.learners.scoring import metrics_of
+from gfmp.learners.scoring import metrics_of, metrics_on
 from gfmp.ledger.cells import CellResult
 from gfmp.plan.cells import Cell
 from gfmp.spec.learner import KmerBaseline
@@ -70,10 +70,13 @@ class KmerTrial:
     Args:
         task: The task.
         threads: Threads of the linear algebra; with one a result is a function of its cell.
+        others: Tasks whose test rows are scored too.
     """
 
-    def __init__(self, task: Task, threads: int = 1) -> None:
+    def __init__(self, task: Task, threads: int = 1, others: Sequence[Task] = ()) -> None:
         self._task = task
+        self._others = {one.name: one for one in others}
+        self._other_counts: dict[Lengths, Mapping[str, scipy.sparse.csr_matrix]] = {}
         self._compute = Compute.of("cpu", threads)
         self._counts: dict[Lengths, Mapping[Split, scipy.sparse.csr_matrix]] = {}
 
@@ -100,11 +103,16 @@ class KmerTrial:
             tried = self._try(learner, features, self._task.train.targets[rows])
             best = max(tried, key=lambda one: (one.score, -one.penalty))
             test = best.model.predict(features["test"])
+            others = {
+                name: best.model.predict(scaling.apply(table))
+                for name, table in self._counted_others(learner).items()
+            }
         valid_metrics, valid_facts = metrics_of(self._task, "valid", best.valid)
         test_metrics, test_facts = metrics_of(self._task, "test", test)
+        on, on_facts = metrics_on({name: (self._others[name], p) for name, p in others.items()})
         return CellResult(
             cell=cell.fingerprint,
-            metrics={**valid_metrics, **test_metrics},
+            metrics={**valid_metrics, **test_metrics, **on},
             facts={
                 "penalty": best.penalty,
                 "features": len(scaling.columns),
@@ -112,10 +120,20 @@ class KmerTrial:
                 "seconds": round(time.perf_counter() - began, 3),
                 **valid_facts,
                 **test_facts,
+                **on_facts,
             },
             test_predictions=test,
             history=tuple(self._point(step, one) for step, one in enumerate(tried, start=1)),
+            other_predictions=others,
         )
+
+    def _counted_others(self, learner: KmerBaseline) -> Mapping[str, scipy.sparse.csr_matrix]:
+        lengths = Lengths(learner.shortest, learner.longest)
+        if lengths not in self._other_counts:
+            self._other_counts[lengths] = {
+                name: count(task.test.sequences, lengths) for name, task in self._others.items()
+            }
+        return self._other_counts[lengths]
 
     def _counted(self, learner: KmerBaseline) -> Mapping[Split, scipy.sparse.csr_matrix]:
         if learner.longest > LONGEST_K:

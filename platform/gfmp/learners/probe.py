@@ -24,11 +24,13 @@ class Features:
         train: Of the labelled rows.
         valid: Of every validation row.
         test: Of every test row.
+        others: Of the test rows of other tasks.
     """
 
     train: NDArray[np.float32]
     valid: NDArray[np.float32]
     test: NDArray[np.float32]
+    others: tuple[NDArray[np.float32], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -40,12 +42,14 @@ class Chosen:
         valid: Predictions of the validation rows, shape (N, O).
         test: Predictions of the test rows.
         unconverged: Fits of all penalties that ended at the limit of iterations.
+        others: Predictions of the test rows of other tasks.
     """
 
     penalty: float
     valid: NDArray[np.float32]
     test: NDArray[np.float32]
     unconverged: int
+    others: tuple[NDArray[np.float32], ...] = ()
 
 
 def probe(
@@ -63,13 +67,15 @@ def probe(
         penalties: Inverse strengths.
     """
     standard = Standard.of(features.train)
-    others = (standard.applied(features.valid), standard.applied(features.test))
+    read = (features.valid, features.test, *features.others)
+    others = tuple(standard.applied(one) for one in read)
     problem = LinearProblem(task.target, standard.applied(features.train), targets, others)
     fits = problem.path(sorted(penalties))
     penalty = max(fits, key=lambda penalty: _key(task, fits[penalty]))
     best = fits[penalty]
     missed = sum(fitted.unconverged for fitted in fits.values())
-    return Chosen(penalty, best.predictions[0], best.predictions[1], missed)
+    valid, test, *rest = best.predictions
+    return Chosen(penalty, valid, test, missed, tuple(rest))
 
 
 def _key(task: Task, fitted: Fitted) -> tuple[float, float]:

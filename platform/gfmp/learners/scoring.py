@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,3 +32,23 @@ def metrics_of(
     undefined = [name for name in names if not math.isfinite(values[f"{split}/{name}"])]
     facts = {f"{split}/undefined": ", ".join(undefined)} if undefined else {}
     return {name: value for name, value in values.items() if math.isfinite(value)}, facts
+
+
+def metrics_on(
+    others: Mapping[str, tuple[Task, NDArray[np.float32]]],
+) -> tuple[dict[str, float], dict[str, str]]:
+    """Score what a model of one task says of the test rows of others.
+
+    Args:
+        others: Task name -> the task and the predictions of its test rows.
+
+    Returns:
+        As `metrics_of`, named `on/<task>/<metric>`.
+    """
+    metrics: dict[str, float] = {}
+    facts: dict[str, str] = {}
+    for name, (task, predictions) in others.items():
+        scored, undefined = metrics_of(task, "test", predictions)
+        metrics |= {key.replace("test/", f"on/{name}/", 1): x for key, x in scored.items()}
+        facts |= {key.replace("test/", f"on/{name}/", 1): x for key, x in undefined.items()}
+    return metrics, facts

@@ -22,6 +22,8 @@ from gfmp.storage.workspace import Workspace
 FORMAT_VERSION = 2
 _UNSEALED_VERSION = 1
 _RESULT, _PREDICTIONS = "result.json", "test_predictions.npy"
+# Predictions of the test rows of other tasks, in the order of their names.
+_OTHER, _OTHERS = "other_{}.npy", "others_sha256"
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class CellResult:
         test_predictions: Probabilities of classes or labels, or values; float32, shape (N, O),
             rows in the order of the task's test split.
         history: One mapping per validation: step, loss, valid/<metric>.
+        other_predictions: As `test_predictions`, of the test rows of other tasks, by task name.
     """
 
     cell: str
@@ -43,6 +46,9 @@ class CellResult:
     facts: Mapping[str, float | int | str | bool]
     test_predictions: NDArray[np.float32] = field(compare=False)
     history: tuple[Mapping[str, float], ...] = ()
+    other_predictions: Mapping[str, NDArray[np.float32]] = field(
+        default_factory=dict, compare=False
+    )
 
 
 class CellStore:
@@ -69,14 +75,15 @@ class CellStore:
         Raises:
             StorageError: the disk refused.
         """
-        buffer = io.BytesIO()
-        np.save(buffer, result.test_predictions.astype(np.float32))
-        predictions = buffer.getvalue()
+        predictions = _saved(result.test_predictions)
+        others = {name: _saved(one) for name, one in sorted(result.other_predictions.items())}
         folder = self.path(result.cell)
         folder.parent.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(ExistsError), staged_directory(folder) as staging:
             atomic_write(staging / _PREDICTIONS, predictions)
-            body = {
+            for place, content in enumerate(others.values()):
+                atomic_write(staging / _OTHER.format(place), content)
+            body: dict[str, object] = {
                 "format_version": FORMAT_VERSION,
                 "cell": dict(cell),
                 "metrics": dict(result.metrics),
@@ -84,6 +91,8 @@ class CellStore:
                 "history": [_writable(point) for point in result.history],
                 "predictions_sha256": sha256_bytes(predictions),
             }
+            if others:
+                body[_OTHERS] = {name: sha256_bytes(one) for name, one in others.items()}
             write_json(staging / _RESULT, sealed(body))
 
     def get(self, fingerprint: str) -> CellResult:
@@ -125,7 +134,26 @@ def _read(folder: Path, fingerprint: str) -> CellResult:
         facts=_mapping(value["facts"]),
         test_predictions=np.load(io.BytesIO(data), allow_pickle=False),
         history=tuple(_numbers(point) for point in history),
+        other_predictions=_others(folder, _mapping(value.get(_OTHERS, {}))),
     )
+
+
+def _saved(predictions: NDArray[np.float32]) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, predictions.astype(np.float32))
+    return buffer.getvalue()
+
+
+def _others(
+    folder: Path, sums: Mapping[str, float | int | str | bool]
+) -> dict[str, NDArray[np.float32]]:
+    found = {}
+    for place, name in enumerate(sorted(sums)):
+        data = (folder / _OTHER.format(place)).read_bytes()
+        if sha256_bytes(data) != sums[name]:
+            raise ValueError(f"its predictions of {name} do not hash to what its result says")
+        found[name] = np.load(io.BytesIO(data), allow_pickle=False)
+    return found
 
 
 def _mapping(value: object) -> dict[str, float | int | str | bool]:

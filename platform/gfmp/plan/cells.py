@@ -16,6 +16,8 @@ from gfmp.storage.hashes import fingerprint
 # then run again.
 NUMERICS_VERSIONS = {"finetune": 2, "probe": 2, "kmer": 1, "cnn": 1}
 NONE = ""
+# Cells that are scored on their own task alone keep the names they had before there were others.
+_ALSO_ON = "also_on"
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,7 @@ class Cell:
         num_rows: Rows in the subset.
         numerics: Which numbers its learner gives, see `NUMERICS_VERSIONS`; 0 becomes those of
             this gfmp. A plan keeps them, so that a later gfmp reads what an earlier one ran.
+        also_on: Other tasks whose test rows its model is scored on too, by name.
     """
 
     task: Ingredient
@@ -78,6 +81,7 @@ class Cell:
     subset: str
     num_rows: int
     numerics: int = 0
+    also_on: tuple[Ingredient, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.numerics:
@@ -86,17 +90,18 @@ class Cell:
     @cached_property
     def fingerprint(self) -> str:
         """sha256 of what decides the result: contents, learner and seed; no names, no commit."""
-        return fingerprint(
-            {
-                "numerics": self.numerics,
-                "task": self.task.fingerprint,
-                "vocabulary": self.vocabulary.fingerprint,
-                "initial": self.initial.fingerprint,
-                "learner": self.learner.model_dump(mode="json"),
-                "seed": self.seed,
-                "subset": self.subset,
-            }
-        )
+        made_of: dict[str, object] = {
+            "numerics": self.numerics,
+            "task": self.task.fingerprint,
+            "vocabulary": self.vocabulary.fingerprint,
+            "initial": self.initial.fingerprint,
+            "learner": self.learner.model_dump(mode="json"),
+            "seed": self.seed,
+            "subset": self.subset,
+        }
+        if self.also_on:
+            made_of[_ALSO_ON] = [other.fingerprint for other in self.also_on]
+        return fingerprint(made_of)
 
     @property
     def method(self) -> str:
@@ -131,6 +136,8 @@ class Cell:
     def to_json(self) -> dict[str, object]:
         """Return JSON values with the fingerprint."""
         body: dict[str, object] = TypeAdapter(Cell).dump_python(self, mode="json")
+        if not self.also_on:
+            del body[_ALSO_ON]
         return {"fingerprint": self.fingerprint, **body}
 
     @classmethod
@@ -146,6 +153,7 @@ class Cell:
             name: TypeAdapter(Ingredient).validate_python(body.pop(name))
             for name in ("task", "vocabulary", "initial")
         }
+        others = TypeAdapter(tuple[Ingredient, ...]).validate_python(body.pop(_ALSO_ON, ()))
         rest = TypeAdapter(dict[str, float | int | str]).validate_python(body)
         return cls(
             **parts,
@@ -155,4 +163,5 @@ class Cell:
             subset=str(rest["subset"]),
             num_rows=int(rest["num_rows"]),
             numerics=int(rest.get("numerics", 0)),
+            also_on=others,
         )

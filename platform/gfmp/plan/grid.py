@@ -28,6 +28,7 @@ class CellRequest:
         vocabulary: One, or several by their one name (`bpe4096+kmer6`).
         max_train_rows: Most rows of its subset; 0 is no limit.
         search: Hyper-parameters that are chosen before it runs.
+        also_on: Other tasks whose test rows its model is scored on too, sorted.
     """
 
     arm: int
@@ -39,6 +40,7 @@ class CellRequest:
     seed: int
     max_train_rows: int
     search: Search | None = None
+    also_on: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Bindings:
     """What the names of a sweep stand for.
 
     Attributes:
-        tasks: Name -> content.
+        tasks: Name -> content, also of tasks that are only scored.
         vocabularies: Name -> content, also of several by their one name.
         initials: (initial, vocabulary) -> content.
         subset: (task, percent, seed, most rows) -> the chosen rows.
@@ -63,6 +65,8 @@ LearnerOf = Callable[[int, str], AnyLearner]
 
 Advised = Mapping[tuple[str, str], str]
 _NO_ADVICE: Advised = MappingProxyType({})
+Others = Mapping[str, tuple[str, ...]]
+_NO_OTHERS: Others = MappingProxyType({})
 
 
 def requests(
@@ -70,6 +74,7 @@ def requests(
     task_names: Sequence[str],
     learner: LearnerOf,
     advised: Advised = _NO_ADVICE,
+    others: Others = _NO_OTHERS,
 ) -> tuple[CellRequest, ...]:
     """Cross the axes of every arm.
 
@@ -79,6 +84,7 @@ def requests(
         learner: (arm, task name) -> settings of the learner there.
         advised: (task name, initial model) -> what `auto` stands for there; it stays `auto`
             where nothing was decided yet.
+        others: Task name -> other tasks on whose test rows its models are scored too.
 
     Returns:
         Requests ordered by arm, task, vocabulary, initial model, label percent, seed. What two
@@ -95,6 +101,7 @@ def requests(
             seed,
             arm.max_train_rows,
             arm.search,
+            others.get(task, ()),
         )
         for index, arm in enumerate(spec.arms)
         for task in task_names
@@ -154,6 +161,7 @@ def bound(request: CellRequest, bindings: Bindings, learner: AnyLearner | None =
         seed=request.seed,
         subset=subset.fingerprint,
         num_rows=len(subset.rows),
+        also_on=tuple(bindings.tasks[name] for name in request.also_on),
     )
 
 

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from gfmp.errors import CorruptArtefactError
 from gfmp.ledger.cells import CellResult
 from gfmp.plan.cells import Cell
@@ -136,8 +139,8 @@ def _distinct(finished: list[Finished]) -> list[Finished]:
 
 def _points(task: str, facts: TaskFacts, finished: list[Finished], number: int) -> list[Point]:
     for cell, result in finished:
-        _check_shape(cell, result, facts)
-    names = _names(finished)
+        check_shape(cell, result.test_predictions, facts)
+    names = model_names(finished)
     resampling = Resampling.of(facts.test_targets, number)
     predictions = [result.test_predictions for _, result in finished]
     metrics = tuple(dict.fromkeys((facts.metric, *facts.also)))
@@ -145,7 +148,7 @@ def _points(task: str, facts: TaskFacts, finished: list[Finished], number: int) 
     groups: defaultdict[tuple[Model, float], list[int]] = defaultdict(list)
     for place, (cell, _) in enumerate(finished):
         model = Model(names[place], cell.method, cell.words, cell.initial.name)
-        groups[model, _share(cell, facts)].append(place)
+        groups[model, share_of(cell, facts)].append(place)
     points = []
     for (model, percent), found in groups.items():
         # Shares above a cap are the same rows again: one of them speaks for each seed.
@@ -160,26 +163,31 @@ def _points(task: str, facts: TaskFacts, finished: list[Finished], number: int) 
     return sorted(points, key=lambda point: (point.model.sort_key, point.percent))
 
 
-def _share(cell: Cell, facts: TaskFacts) -> float:
+def share_of(cell: Cell, facts: TaskFacts) -> float:
     """Return the percent of labels a cell had: less than asked where its rows are capped."""
     if cell.num_rows >= round(cell.label_percent / 100 * facts.num_train):
         return cell.label_percent
     return 100 * cell.num_rows / facts.num_train
 
 
-def _check_shape(cell: Cell, result: CellResult, facts: TaskFacts) -> None:
+def check_shape(cell: Cell, predictions: NDArray[np.float32], facts: TaskFacts) -> None:
+    """Check that predictions are of the test rows of a task.
+
+    Raises:
+        CorruptArtefactError: they have another shape.
+    """
     expected = (facts.num_test, facts.target.num_outputs)
-    if result.test_predictions.shape != expected or len(facts.test_targets) != facts.num_test:
+    if predictions.shape != expected or len(facts.test_targets) != facts.num_test:
         raise CorruptArtefactError(
             f"cell {cell.fingerprint[:12]} of task {cell.task.name!r} has predictions of shape "
-            f"{result.test_predictions.shape}, not {expected}",
+            f"{predictions.shape}, not {expected}",
             where=cell.model,
             why="predictions have one row for each test row of their task",
             fix="remove that cell's folder and run the sweep again with --resume",
         )
 
 
-def _names(finished: list[Finished]) -> list[str]:
+def model_names(finished: list[Finished]) -> list[str]:
     """Name the model of each cell; learners that differ in settings only get a hash."""
     holders: defaultdict[tuple[str, float, int], int] = defaultdict(int)
     for cell, _ in finished:

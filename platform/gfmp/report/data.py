@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from gfmp.ledger.cells import CellResult
 from gfmp.plan.advice import Decision
 from gfmp.plan.cells import Cell
+from gfmp.spec.comparison import PaperFigure, Transfer
 from gfmp.tasks.leaks import LeakReport
 from gfmp.tasks.task import Target, Task
 
@@ -79,6 +80,8 @@ class SweepData:
         failures: Error of unfinished cells that were tried, by the cell's fingerprint.
         decisions: Advice on vocabularies that was asked for by task and initial model.
         leaks: The leak audit; None for a sweep from before there were audits.
+        paper: Which part of the paper it does again; None for one that says nothing of it.
+        transfer: On which other tasks its models are scored; None for most.
     """
 
     name: str
@@ -90,3 +93,5 @@ class SweepData:
     failures: Mapping[str, str] = field(default_factory=dict)
     decisions: tuple[Decision, ...] = ()
     leaks: LeakReport | None = None
+    paper: PaperFigure | None = None
+    transfer: Transfer | None = None

@@ -10,6 +10,8 @@ from gfmp.report.comparisons import Findings
 from gfmp.report.figures import Picture
 from gfmp.report.leaks import leaks_section
 from gfmp.report.page import document, escaped, figure, heading
+from gfmp.report.paper import paper_section
+from gfmp.report.transfer_page import transfer_section
 
 
 def report_page(findings: Findings, drawn: Sequence[Picture]) -> str:
@@ -19,9 +21,11 @@ def report_page(findings: Findings, drawn: Sequence[Picture]) -> str:
     figures = heading("Figures") + "".join(map(figure, drawn)) if drawn else ""
     body = (
         title,
+        paper_section(findings),
         sections.state(findings),
         sections.headlines(findings),
         figures,
+        transfer_section(findings),
         sections.differences(findings),
         sections.vocabularies(findings),
         advised_section(findings),

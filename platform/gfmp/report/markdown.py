@@ -9,6 +9,7 @@ from gfmp.report.analysis import Analysis, Model
 from gfmp.report.comparisons import Findings
 from gfmp.report.leaks import warnings
 from gfmp.report.page import with_interval
+from gfmp.report.paper import paper_words
 from gfmp.report.tables import counted, percent_text
 from gfmp.tasks.metrics import METRICS
 
@@ -16,7 +17,8 @@ from gfmp.tasks.metrics import METRICS
 def report_markdown(findings: Findings) -> str:
     """Return scores with 95 % intervals by task, model and labels, then the sums of comparisons."""
     analysis = findings.analysis
-    parts = [_task(analysis, task) for task in analysis.tasks]
+    parts = ["".join(f"* {sentence}\n" for sentence in paper_words(findings))]
+    parts += [_task(analysis, task) for task in analysis.tasks]
     sums = answers.totals(findings)
     if sums:
         header = ("Model", "Against", "Comparisons", "Better", "Worse", "Not decided")

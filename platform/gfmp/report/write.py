@@ -20,6 +20,7 @@ from gfmp.report.tables import (
     results_table,
     vocabularies_table,
 )
+from gfmp.report.transfer_page import transfer_pictures, transfer_tables
 from gfmp.storage.atomic import atomic_write, read_json, write_json
 from gfmp.storage.exchange import replaced_directory
 from gfmp.storage.hashes import sha256_bytes
@@ -39,8 +40,8 @@ def write_report(
     Returns:
         The files: report.html first, then report.md, results.parquet, results.csv,
         vocabularies.csv, reduction.csv, comparisons.csv, advice.csv, advice.parquet and
-        advice_share.csv where advice can be judged, figures/*.png, *.svg, and manifest.json
-        with the digest of each.
+        advice_share.csv where advice can be judged, transfer.csv where models were scored on other
+        tasks, figures/*.png, *.svg, and manifest.json with the digest of each.
 
     Raises:
         CorruptArtefactError: a cell's predictions do not fit its task.
@@ -108,7 +109,7 @@ def report_files(data: SweepData, num_replicates: int = NUM_REPLICATES) -> dict[
         CorruptArtefactError: a cell's predictions do not fit its task.
     """
     findings = Findings.of(analyse(data, num_replicates))
-    drawn = pictures(findings)
+    drawn = (*transfer_pictures(findings), *pictures(findings))
     results = results_table(findings)
     return {
         "report.html": report_page(findings, drawn).encode("utf-8"),
@@ -119,6 +120,7 @@ def report_files(data: SweepData, num_replicates: int = NUM_REPLICATES) -> dict[
         "reduction.csv": reduction_table(findings).csv(),
         "comparisons.csv": comparisons_table(findings).csv(),
         **advised_tables(findings),
+        **transfer_tables(findings),
         **{
             f"figures/{picture.name}.{ending}": content
             for picture in drawn

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from gfmp.spec.base import Closed, Fraction, Name, PositiveInt
+from gfmp.spec.comparison import PaperFigure, Transfer
 from gfmp.spec.learner import CnnBaseline, Finetuning, KmerBaseline, Learner
 from gfmp.spec.model import Architecture
 from gfmp.spec.vocabularies import Vocabularies, parts
@@ -139,6 +140,8 @@ class SweepSpec(Closed):
         arms: Learners and what they are crossed with.
         allow_leaks: Names of tasks whose test rows may repeat rows that are learned from; the
             report says so.
+        transfer: Scores models on the test rows of other tasks too.
+        paper: Which part of the paper this does again, and with which data.
     """
 
     kind: Literal["sweep"]
@@ -149,6 +152,8 @@ class SweepSpec(Closed):
     scratch_model: str | Architecture = ""
     arms: Annotated[tuple[Arm, ...], Field(min_length=1)]
     allow_leaks: tuple[str, ...] = ()
+    transfer: Transfer | None = None
+    paper: PaperFigure | None = None
     compute: SweepCompute = SweepCompute()
 
     @field_validator("tasks", "label_percents", "seeds", "allow_leaks")

@@ -141,6 +141,33 @@ def audit(task: Task) -> Audit:
     )
 
 
+def across(learned: Task, scored: Task) -> Overlap:
+    """Compare what models of one task learn from with the test rows of another."""
+    train, test = learned.train, scored.test
+    sample = sample_of(sum(len(s) for rows in (train, test) for s in rows.sequences))
+    return _overlap(
+        _Side("train", train, _labels(train), words_of(train.sequences, sample)),
+        _Side("test", test, _labels(test), words_of(test.sequences, sample)),
+        sample,
+    )
+
+
+def problems_across(found: Overlap, where: str, learned: str, scored: str) -> tuple[Problem, ...]:
+    """Say what makes the scores of one task's models on another meaningless; often nothing.
+
+    Args:
+        found: What `across` found.
+        where: Where the scored task comes from.
+        learned: Name of the task that is learned from.
+        scored: Name of the task whose test rows are scored.
+    """
+    if not found.refused:
+        return ()
+    told = _problem(found, where, scored)
+    message = f"{scored} scored by models of {learned}: {told.message}"
+    return (Problem(message, told.where, told.why, told.fix),)
+
+
 @dataclass(frozen=True)
 class _Side:
     """One of the two splits that are compared."""
