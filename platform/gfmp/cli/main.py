@@ -11,6 +11,7 @@ import click
 from gfmp import __version__
 from gfmp.cli.jobs import plan, submit
 from gfmp.cli.options import FROM_SHELL
+from gfmp.cli.paper import verify_paper
 from gfmp.cli.replay import replay, reproduce
 from gfmp.cli.runs import runs, ui
 from gfmp.cli.sweeps import report, sweep
@@ -32,7 +33,7 @@ def gfmp() -> None:
 
 for command in (plan, submit, sweep, report, register_vocab, vocab, tasks, runs, ui):
     gfmp.add_command(command)
-for command in (replay, reproduce):
+for command in (replay, reproduce, verify_paper):
     gfmp.add_command(command)
 runs.add_command(verify)
 
