@@ -10,7 +10,7 @@ import pytest
 
 from gfmp.cluster.leaks import audited
 from gfmp.cluster.sweep_inputs import SweepNames, bind, look_up
-from gfmp.cluster.transfers import check_alike, said
+from gfmp.cluster.transfers import check_alike, prepared, said
 from gfmp.errors import CorruptArtefactError, DataError, MissingInputError, SpecError
 from gfmp.ledger.comparison import planned_paper, planned_transfer
 from gfmp.ledger.header import NewRun
@@ -78,8 +78,7 @@ def _names(project: Path, text: str) -> SweepNames:
 
 
 def _tasks(names: SweepNames, project: Path) -> dict[str, Task]:
-    store = TaskStore(Workspace(project / "w"))
-    return {target.name: store.prepare(target) for target in names.every}
+    return prepared(names.every, names.pools, TaskStore(Workspace(project / "w")))
 
 
 def _foreign(folder: str, vocabulary: str) -> Ingredient:
@@ -140,6 +139,39 @@ def test_a_task_the_sweep_does_not_have_is_told_with_its_place(
 def test_a_task_that_is_only_scored_has_to_exist(project: Path) -> None:
     with pytest.raises(MissingInputError, match=r"no specs/tasks/yac\.yaml"):
         _names(project, SPEC + TRANSFER.replace("yak]", "yac]", 1))
+
+
+def test_all_tasks_but_one_are_learned_as_one_and_scored_on_it(project: Path) -> None:
+    text = SPEC.replace("[mel, sim]", "[mel, sim, yak]")
+    names = _names(project, text + "transfer: {leave_one_out: true}\n")
+    assert names.pools == {
+        "all-but-mel": ("sim", "yak"),
+        "all-but-sim": ("mel", "yak"),
+        "all-but-yak": ("mel", "sim"),
+    }
+    assert names.others()["all-but-sim"] == ("sim",)
+    assert names.others()["sim"] == ("mel", "yak")
+    tasks = _tasks(names, project)
+    pool = tasks["all-but-sim"]
+    assert pool.train.sequences == tasks["mel"].train.sequences + tasks["yak"].train.sequences
+    assert len(pool.test) == len(tasks["mel"].test) + len(tasks["yak"].test)
+    store = TaskStore(Workspace(project / "w"))
+    kept = store.get("all-but-sim", pool.fingerprint)
+    assert kept.train.sequences == pool.train.sequences
+    assert store.keep(pool) is pool
+    cells = bind(names, tasks, _foreign)
+    scored = {c.task.name: [one.name for one in c.also_on] for c in cells}
+    assert scored["all-but-yak"] == ["yak"]
+    report = audited(names, tasks, Workspace(project / "w"), lambda line: None)
+    told = [one.task for one in report.tasks]
+    assert "all-but-sim" not in told
+    assert "sim, by models of all-but-sim" in told
+
+
+def test_two_tasks_make_no_pool(project: Path) -> None:
+    with pytest.raises(SpecError, match="2 tasks are too few") as caught:
+        _names(project, SPEC + "transfer: {leave_one_out: true}\n")
+    assert caught.value.problems[0].where.endswith("sweep.yaml:8:12")
 
 
 def test_another_question_cannot_be_scored(project: Path) -> None:

@@ -153,9 +153,9 @@ def _bound(names: SweepNames, workspace: Workspace) -> tuple[Cell, ...]:
     from gfmp.cluster.materials import foreign_ingredient
     from gfmp.cluster.searching import chosen_settings
     from gfmp.cluster.sweep_inputs import bind_grid
+    from gfmp.cluster.transfers import prepared
     from gfmp.tasks.store import TaskStore
 
-    store = TaskStore(workspace)
-    tasks = {target.name: store.prepare(target) for target in names.targets}
+    tasks = prepared(names.every, names.pools, TaskStore(workspace))
     grid = bind_grid(names, tasks, lambda folder, name: foreign_ingredient(names, folder, name))
     return grid.cells(chosen_settings(grid.searches, workspace))

@@ -20,10 +20,10 @@ EVENT = "advised"
 def questions(names: SweepNames) -> tuple[tuple[str, str], ...]:
     """Return the (task, initial model) whose vocabulary the spec leaves to the advisor."""
     found = (
-        (target.name, initial)
+        (task, initial)
         for arm in names.spec.arms
         if AUTO in arm.vocabularies
-        for target in names.targets
+        for task in names.learned
         for initial in arm.initial
     )
     return tuple(sorted(set(found)))

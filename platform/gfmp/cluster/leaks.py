@@ -33,7 +33,9 @@ def audited(
         DataError: the test rows of a task repeat rows it learns from, and the sweep does not
             say that it knows.
     """
-    found = {name: audit(task) for name, task in tasks.items()}
+    # Pools hold nothing that their members do not; what crosses into another task is below.
+    own_tasks = {target.name: tasks[target.name] for target in names.every}
+    found = {name: audit(task) for name, task in own_tasks.items()}
     pairs = {
         (source, name): across(tasks[source], tasks[name])
         for source, others in names.others().items()
@@ -41,9 +43,9 @@ def audited(
     }
     _check_allowed(names, found, pairs)
     corpora, unknown = _corpora(names, workspace)
-    seen: dict[str, list[Exposure]] = {name: [] for name in tasks}
+    seen: dict[str, list[Exposure]] = {name: [] for name in own_tasks}
     for corpus_name, corpus in corpora.items():
-        for name, rows in _exposed(corpus_name, corpus, tasks, workspace, say).items():
+        for name, rows in _exposed(corpus_name, corpus, own_tasks, workspace, say).items():
             seen[name] += rows
     allowed = names.spec.allow_leaks
     own = [

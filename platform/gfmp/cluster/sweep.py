@@ -18,7 +18,7 @@ from gfmp.cluster.mirror import mirrored
 from gfmp.cluster.searching import SearchStage, chosen_settings, run_searches
 from gfmp.cluster.shortfall import shortfall
 from gfmp.cluster.sweep_inputs import SweepNames, bind_grid, look_up
-from gfmp.cluster.transfers import said
+from gfmp.cluster.transfers import prepared, said
 from gfmp.cluster.trial import Materials, TrialJob
 from gfmp.cluster.tuning import TrialPool, pool_size, run_trials
 from gfmp.cluster.watch import StopSignal, SweepConsole, follow, interruption, last_word
@@ -317,7 +317,7 @@ def _tasks(names: SweepNames, workspace: Workspace, console: SweepConsole) -> di
     store = TaskStore(workspace)
     for target in names.unprepared(workspace):
         console.say(f"preparing task {target.name}")
-    return {target.name: store.prepare(target) for target in names.every}
+    return prepared(names.every, names.pools, store)
 
 
 def _bound(names: SweepNames, tasks: Mapping[str, Task]) -> SweepGrid:

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from gfmp.cluster.arms import check_arms, place_of
-from gfmp.cluster.transfers import also_on, check_alike, check_said, scored_only
+from gfmp.cluster.transfers import also_on, check_alike, check_said, pools, scored_only
 from gfmp.errors import MissingInputError, Problem, SpecError
 from gfmp.plan.advice import Decision
 from gfmp.plan.cells import Cell, Ingredient
@@ -69,6 +69,16 @@ class SweepNames:
         """Every task, also those that are only scored."""
         return (*self.targets, *self.scored)
 
+    @property
+    def pools(self) -> Mapping[str, tuple[str, ...]]:
+        """Pools of tasks that are learned from as one, with their members."""
+        return pools(self.spec, self.targets)
+
+    @property
+    def learned(self) -> tuple[str, ...]:
+        """Names of all that is learned from: tasks, then pools of them."""
+        return (*(target.name for target in self.targets), *self.pools)
+
     def others(self) -> Mapping[str, tuple[str, ...]]:
         """Return for each task the other tasks on which its models are scored."""
         return also_on(self.spec, self.targets, self.scored)
@@ -79,11 +89,10 @@ class SweepNames:
 
     def requests(self) -> tuple[CellRequest, ...]:
         """Return every cell the spec asks for, by names."""
-        names = [target.name for target in self.targets]
         advised = {(one.task, one.initial): one.advice.vocabulary for one in self.decisions}
         return requests(
             self.spec,
-            names,
+            self.learned,
             lambda arm, task: resolved(self.learners[arm], task),
             advised,
             self.others(),

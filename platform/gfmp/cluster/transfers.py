@@ -11,7 +11,11 @@ from gfmp.ledger.comparison import PAPER, TRANSFER
 from gfmp.spec.sweep import SweepSpec
 from gfmp.storage.documents import Document, Key, did_you_mean
 from gfmp.tasks.catalogue import TaskTarget, find_task
+from gfmp.tasks.pools import leave_one_out, pool_name, pooled
+from gfmp.tasks.store import TaskStore
 from gfmp.tasks.task import Task
+
+_FEWEST = 3
 
 
 def scored_only(
@@ -45,7 +49,35 @@ def also_on(
     wanted = {name for name in names if name in transfer.scored_on or not transfer.scored_on}
     wanted |= {target.name for target in extra}
     found = {source: tuple(sorted(wanted - {source})) for source in sources}
+    if transfer.leave_one_out:
+        found |= {pool_name(name): (name,) for name in names}
     return {source: others for source, others in found.items() if others}
+
+
+def pools(spec: SweepSpec, targets: Sequence[TaskTarget]) -> Mapping[str, tuple[str, ...]]:
+    """Return the members of every pool that a sweep learns from, by its name; often none."""
+    if spec.transfer is None or not spec.transfer.leave_one_out:
+        return {}
+    return leave_one_out([target.name for target in targets])
+
+
+def prepared(
+    targets: Sequence[TaskTarget], members: Mapping[str, tuple[str, ...]], store: TaskStore
+) -> dict[str, Task]:
+    """Return every task of a sweep by its name, and the pools of them, stored like tasks.
+
+    Raises:
+        DataError: a source is wrong, or tasks that are pooled ask different questions.
+        GfmpError: see `TaskStore.prepare`.
+    """
+    tasks = {target.name: store.prepare(target) for target in targets}
+    for names in members.values():
+        check_alike(tasks, {names[0]: names[1:]})
+    made = {
+        name: store.keep(pooled(name, [tasks[one] for one in names]))
+        for name, names in members.items()
+    }
+    return tasks | made
 
 
 def check_said(spec: SweepSpec, targets: Sequence[TaskTarget], document: Document) -> None:
@@ -70,6 +102,15 @@ def check_said(spec: SweepSpec, targets: Sequence[TaskTarget], document: Documen
         for key, name in _named(spec)
         if name not in known
     ]
+    if spec.transfer is not None and spec.transfer.leave_one_out and len(spec.tasks) < _FEWEST:
+        problems.append(
+            Problem(
+                f"transfer.leave_one_out: {len(spec.tasks)} tasks are too few",
+                place_of(document, ("transfer", "leave_one_out")),
+                f"a pool is of all tasks but one: of two or more, so the sweep has {_FEWEST}",
+                "add tasks, or remove leave_one_out",
+            )
+        )
     if problems:
         raise SpecError.of(problems)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from math import nan
 from pathlib import Path
@@ -64,17 +64,22 @@ def _across(analysis: Analysis) -> Iterator[Measured]:
             yield _crossed(one, metric, one.source, one.score.estimate())
         # Pools are learned from and never scored, and each target has one of its own.
         pools = [one for one in here if found and one.source not in found.targets]
-        alone = here[0].score.estimate()
-        if len(here) == 1:
-            yield _crossed(here[0], metric, "", alone)
-        else:
-            mean = replace(alone, value=fmean(one.score.value for one in here), low=nan, high=nan)
-            yield _crossed(here[0], metric, "", mean)
+        singles = [one for one in here if one not in pools] or here
+        yield _crossed(singles[0], metric, "", _mean(singles))
         if len(pools) == 1:
             pooled = _crossed(pools[0], metric, "", pools[0].score.estimate())
             yield replace(pooled, quantity="pooled")
-        if len(here) == 1 and here[0].ratio is not None:
-            yield replace(_crossed(here[0], metric, "", here[0].ratio), quantity="ratio")
+        if len(singles) == 1 and singles[0].ratio is not None:
+            ratio = _crossed(singles[0], metric, "", singles[0].ratio)
+            yield replace(ratio, quantity="ratio")
+
+
+def _mean(crossed: Sequence[Crossed]) -> Estimate:
+    """Return the mean over sources; with several it has no interval."""
+    first = crossed[0].score.estimate()
+    if len(crossed) == 1:
+        return first
+    return replace(first, value=fmean(one.score.value for one in crossed), low=nan, high=nan)
 
 
 def _crossed(one: Crossed, metric: str, learned_from: str, estimate: Estimate) -> Measured:

@@ -40,12 +40,15 @@ class Transfer(Closed):
         learned_from: Tasks of the sweep whose models are; without any, all of them.
         scored_on: Tasks whose test rows are read, of the sweep or not; without any, those of the
             sweep. What is learned from such a task in the same sweep is the ceiling within it.
+        leave_one_out: Learn also from all tasks of the sweep but one, in turn, and score that on
+            the one (`train-all` of Ye et al., Fig. 5).
         groups: Name -> tasks, in the order of the figures: the nearest first, such as `primates`
             and `other mammals`.
     """
 
     learned_from: tuple[Text, ...] = ()
     scored_on: tuple[Text, ...] = ()
+    leave_one_out: bool = False
     groups: dict[str, tuple[Text, ...]] = Field(default_factory=dict)
 
     @model_validator(mode="after")

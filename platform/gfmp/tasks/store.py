@@ -86,6 +86,21 @@ class TaskStore:
         words = {**words_of(target.spec), **published_words(target.spec, rows)}
         return replace(task, facts={**task.facts, **words})
 
+    def keep(self, task: Task) -> Task:
+        """Store a task that was made of prepared ones, so that `get` finds it; return it.
+
+        Raises:
+            StorageError: the disk refused.
+            LockedError: another process holds the task for ten minutes.
+        """
+        folder = self.workspace.tasks / checked_name(task.name, "task") / task.fingerprint
+        if not (folder / _MANIFEST).is_file():
+            with exclusive(folder.parent / "lock", wait_seconds=LOCK_WAIT_SECONDS):
+                remove_abandoned(folder.parent)
+                if not folder.exists():
+                    _publish(folder, task)
+        return task
+
     def get(self, name: str, fingerprint: str) -> Task:
         """Return a prepared task by its content, without its spec and its sources.
 

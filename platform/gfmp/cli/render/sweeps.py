@@ -41,7 +41,7 @@ def show_sweep_plan(
                 "num_cells": len(asked),
                 "num_finished": finished if cells else None,
                 "num_searches": len(_searched(asked)),
-                "tasks": [target.name for target in names.targets],
+                "tasks": [target.name for target in names.every],
                 "unprepared": [target.name for target in names.unprepared(workspace)],
                 "missing": [problem.message for problem in names.missing],
                 "undecided": [list(question) for question in undecided(names)],
@@ -57,7 +57,7 @@ def show_sweep_plan(
     echo()
     seeds = ", ".join(map(str, names.spec.seeds))
     echo(wrapped(f"Seeds {seeds}: each draws its own nested subsets, heads and row order.", 2))
-    for line in (*_search_lines(asked), *_advice_lines(names)):
+    for line in (*_search_lines(asked), *_advice_lines(names), *_transfer_lines(names)):
         echo(wrapped(line, 2))
     if cells:
         echo(f"{finished:,} of {len(asked):,} cells are finished and will not run again.")
@@ -86,6 +86,20 @@ def _advice_lines(names: SweepNames) -> list[str]:
             f"{AUTO} for {task} from {initial}: one of {known}, decided at the start by {signal}; "
             "a cell that is asked for by name too is run once."
         )
+    return lines
+
+
+def _transfer_lines(names: SweepNames) -> list[str]:
+    """Say which models are scored on other tasks, and which part of the paper this is."""
+    lines = [
+        f"What is learned from {source} is scored on {', '.join(others)} too."
+        for source, others in names.others().items()
+    ]
+    paper = names.spec.paper
+    if paper is not None:
+        lines.append(f"The kind of {paper.figure} of Ye et al., Genomics-FM.")
+        stand_ins = paper.stand_ins.items()
+        lines += [f"Not the paper's data: {task} stands in for {what}." for task, what in stand_ins]
     return lines
 
 
