@@ -18,6 +18,15 @@ OURS = Measured("fly_sim", "fly_mel", "cross", "probe / kmer6", "auroc", 100.0, 
 DECLARED = Pairing({"mouse": "fly_sim"}, {"fly_sim": "mouse peaks"}, declared=True)
 
 
+def test_the_papers_metric_is_preferred_and_else_the_one_that_decides() -> None:
+    ours = replace(OURS, learned_from="", quantity="cross")
+    beside = replace(ours, metric="accuracy", decides=False)
+    (found,) = lay(find_table("S9"), (beside, ours), DECLARED)
+    assert found.measured.metric == "auroc"
+    (found,) = lay(find_table("S9"), (beside, replace(ours, metric="mcc")), DECLARED)
+    assert found.measured.metric == "mcc"
+
+
 def test_nothing_is_laid_beside_that_was_not_run() -> None:
     assert lay(find_table("S9"), (), DECLARED) == ()
     other = replace(OURS, task="fly_sec", learned_from="")

@@ -204,6 +204,24 @@ def test_what_is_laid_beside_the_paper_is_every_kind_of_number(analysis: Analysi
     assert by["cross", "sim", ""].value == by["cross", "sim", "mel"].value
 
 
+def test_a_pool_is_another_quantity_than_the_mean_over_sources() -> None:
+    data = _data((GOOD,), Transfer(leave_one_out=True), SPECIES, (1, 2))
+    pools = []
+    for cell, result in data.finished:
+        if cell.task.name == "mau":
+            pool = replace(cell, task=Ingredient("all-but-sim", "9" * 64))
+            pool = replace(pool, also_on=(Ingredient("sim", fingerprint("sim")),))
+            said = {"sim": result.other_predictions["sim"]}
+            pools.append((pool, replace(result, cell=pool.fingerprint, other_predictions=said)))
+    tasks = {**data.tasks, "all-but-sim": data.tasks["mau"]}
+    data = replace(data, finished=(*data.finished, *pools), tasks=tasks)
+    ours = [one for one in measured_in(analyse(data, 50)) if one.task == "sim"]
+    (pooled,) = [one for one in ours if one.quantity == "pooled"]
+    by = {one.learned_from: one for one in ours if one.quantity == "cross"}
+    assert pooled.value == by["all-but-sim"].value == by["mau"].value
+    assert by[""].value == pytest.approx(np.mean([by[n].value for n in ("mel", "sec", "mau")]))
+
+
 def test_several_sources_have_a_mean_and_no_ratio() -> None:
     analysis = analyse(_data((GOOD,), Transfer(), SPECIES, (1,)), 50)
     ours = [one for one in measured_in(analysis) if one.task == "sim"]

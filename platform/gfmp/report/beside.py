@@ -28,6 +28,7 @@ class Measured:
         low: Lower end of its 95 percent interval; NaN without one.
         high: Upper end.
         num_seeds: Seeds behind it; 0 when that is not known.
+        decides: Whether the metric is the one that decides its task.
     """
 
     task: str
@@ -40,6 +41,7 @@ class Measured:
     low: float = math.nan
     high: float = math.nan
     num_seeds: int = 0
+    decides: bool = True
 
 
 @dataclass(frozen=True)
@@ -106,8 +108,7 @@ def lay(table: PaperTable, measured: Sequence[Measured], pairing: Pairing) -> tu
     return tuple(
         Laid(printed, one, _reservations(printed, wanted, one, pairing))
         for printed, wanted in _wanted(table)
-        for one in measured
-        if _belongs(wanted, one, pairing)
+        for one in _nearest(wanted, [m for m in measured if _belongs(wanted, m, pairing)])
     )
 
 
@@ -153,6 +154,16 @@ def _belongs(wanted: _Wanted, one: Measured, pairing: Pairing) -> bool:
     if not wanted.learned_from:
         return one.quantity == "within" or not one.learned_from
     return _stands_for(one.learned_from, wanted.learned_from, pairing)
+
+
+def _nearest(wanted: _Wanted, found: Sequence[Measured]) -> list[Measured]:
+    """Keep of each model the metric that is wanted; where it has none, the one that decides."""
+    same = {one.model for one in found if one.metric == wanted.metric}
+    return [
+        one
+        for one in found
+        if one.metric == wanted.metric or (one.model not in same and one.decides)
+    ]
 
 
 def _stands_for(task: str, name: str, pairing: Pairing) -> bool:

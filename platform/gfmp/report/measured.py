@@ -44,6 +44,7 @@ def _within(analysis: Analysis) -> tuple[Measured, ...]:
             low=estimate.low,
             high=estimate.high,
             num_seeds=estimate.num_seeds,
+            decides=metric == analysis.data.tasks[point.task].metric,
         )
         for point in analysis.points
         for metric, replicates in point.scores.items()

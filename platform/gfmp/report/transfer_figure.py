@@ -55,7 +55,7 @@ def score_figure(analysis: Analysis, found: TransferFindings) -> Figure:
         scores, ratios = grid.axes[2 * place], grid.axes[2 * place + 1]
         _scores(scores, found, rows, look)
         _ratios(ratios, found, rows, look)
-        scores.set_yticks(range(len(labels)), [shortened(x, left_mm - 2.0) for x in labels])
+        scores.set_yticks(range(len(labels)), [_shortened(x, left_mm - 2.0) for x in labels])
         ratios.set_yticks(range(len(labels)), [""] * len(labels))
         _titles(scores, ratios, (analysis, source, grid.panel_mm))
     draw_legend(grid.figure, legend, PAGE_MM)
@@ -64,7 +64,11 @@ def score_figure(analysis: Analysis, found: TransferFindings) -> Figure:
 
 def _label(found: TransferFindings, target: str) -> str:
     group = found.groups[target]
-    return f"{target} ({group})" if group else target
+    return f"{target}\n{group}" if group else target
+
+
+def _shortened(label: str, width_mm: float) -> str:
+    return "\n".join(shortened(line, width_mm) for line in label.split("\n"))
 
 
 def _titles(scores: Axes, ratios: Axes, drawn: tuple[Analysis, str, float]) -> None:
