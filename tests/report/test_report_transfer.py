@@ -20,7 +20,7 @@ from gfmp.report.html import report_page
 from gfmp.report.markdown import report_markdown
 from gfmp.report.measured import measured_in
 from gfmp.report.transfer import TransferFindings, transfers
-from gfmp.report.transfer_figure import matrix
+from gfmp.report.transfer_figure import ALL_BUT_ONE, matrix
 from gfmp.report.transfer_page import transfer_pictures, transfer_tables
 from gfmp.report.write import report_files
 from gfmp.spec.comparison import PaperFigure, Transfer
@@ -215,7 +215,15 @@ def test_a_pool_is_another_quantity_than_the_mean_over_sources() -> None:
             pools.append((pool, replace(result, cell=pool.fingerprint, other_predictions=said)))
     tasks = {**data.tasks, "all-but-sim": data.tasks["mau"]}
     data = replace(data, finished=(*data.finished, *pools), tasks=tasks)
-    ours = [one for one in measured_in(analyse(data, 50)) if one.task == "sim"]
+    analysis = analyse(data, 50)
+    found = transfers(analysis)
+    assert found is not None and found.pools == ("all-but-sim",)
+    one = matrix(analysis, found, found.models[0])
+    assert one.sources == (*sorted(SPECIES), ALL_BUT_ONE)
+    assert np.isfinite(one.values[-1]).tolist() == [n == "sim" for n in one.targets]
+    pictures = transfer_pictures(Findings.of(analysis))
+    assert [picture.name for picture in pictures] == ["transfer_matrix"]
+    ours = [one for one in measured_in(analysis) if one.task == "sim"]
     (pooled,) = [one for one in ours if one.quantity == "pooled"]
     by = {one.learned_from: one for one in ours if one.quantity == "cross"}
     assert pooled.value == by["all-but-sim"].value == by["mau"].value

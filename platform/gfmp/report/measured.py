@@ -63,12 +63,13 @@ def _across(analysis: Analysis) -> Iterator[Measured]:
         metric = analysis.data.tasks[target].metric
         for one in here:
             yield _crossed(one, metric, one.source, one.score.estimate())
-        # Pools are learned from and never scored, and each target has one of its own.
-        pools = [one for one in here if found and one.source not in found.targets]
-        singles = [one for one in here if one not in pools] or here
+        unscored = [one for one in here if found and one.source not in found.targets]
+        pools = [one for one in here if found and one.source in found.pools]
+        singles = [one for one in here if one not in pools]
         yield _crossed(singles[0], metric, "", _mean(singles))
-        if len(pools) == 1:
-            pooled = _crossed(pools[0], metric, "", pools[0].score.estimate())
+        # A lone source that is never scored may be a pool that a person made.
+        if len(unscored) == 1:
+            pooled = _crossed(unscored[0], metric, "", unscored[0].score.estimate())
             yield replace(pooled, quantity="pooled")
         if len(singles) == 1 and singles[0].ratio is not None:
             ratio = _crossed(singles[0], metric, "", singles[0].ratio)

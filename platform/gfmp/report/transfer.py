@@ -107,6 +107,12 @@ class TransferFindings:
     tested: tuple[Tested, ...]
 
     @property
+    def pools(self) -> tuple[str, ...]:
+        """Sources that are never scored themselves, where others are: pools of all but one."""
+        pools = tuple(task for task in self.sources if task not in self.targets)
+        return pools if len(pools) < len(self.sources) else ()
+
+    @property
     def models(self) -> tuple[Model, ...]:
         """Every model with a score, pretrained first."""
         return tuple(sorted({one.model for one in self.crossed}, key=lambda m: m.sort_key))
@@ -125,9 +131,10 @@ def transfers(analysis: Analysis) -> TransferFindings | None:
     crossed = tuple(_largest(_crossed(analysis, finished)))
     listed = [task for group in said.groups.values() for task in group]
     seen = {one.target for one in crossed} | {one.source for one in crossed}
-    order = [*(t for t in listed if t in seen), *sorted(seen - set(listed))]
-    groups = {task: name for name, tasks in said.groups.items() for task in tasks}
     sources, scored = {one.source for one in crossed}, {one.target for one in crossed}
+    rest = sorted(seen - set(listed), key=lambda task: (task not in scored, task))
+    order = [*(task for task in listed if task in seen), *rest]
+    groups = {task: name for name, tasks in said.groups.items() for task in tasks}
     return TransferFindings(
         sources=tuple(task for task in order if task in sources),
         targets=tuple(task for task in order if task in scored),

@@ -28,6 +28,7 @@ from gfmp.report.style import PAGE_MM, Look, looks
 from gfmp.report.transfer import Crossed, TransferFindings
 from gfmp.tasks.metrics import METRICS
 
+ALL_BUT_ONE: Final = "all but the scored one"
 OPEN: Final = "open: learned from the scored task itself (ceiling)"
 _MOST_LABEL_MM: Final = 44.0
 _MODEL_MM: Final = 2.6
@@ -153,16 +154,25 @@ class Matrix:
 
 
 def matrix(analysis: Analysis, found: TransferFindings, model: Model) -> Matrix:
-    """Return the scores of a model; what is learned from the scored task is the ceiling."""
-    values = np.full((len(found.sources), len(found.targets)), np.nan)
+    """Return the scores of a model; what is learned from the scored task is the ceiling.
+
+    Pools of all but one stand in one row, last.
+    """
+    sources = tuple(dict.fromkeys(_row_name(found, source) for source in found.sources))
+    values = np.full((len(sources), len(found.targets)), np.nan)
     for one in found.of(model):
-        row, column = found.sources.index(one.source), found.targets.index(one.target)
-        values[row, column] = one.score.value
-    for row, source in enumerate(found.sources):
+        row = sources.index(_row_name(found, one.source))
+        values[row, found.targets.index(one.target)] = one.score.value
+    for row, source in enumerate(sources):
         own = analysis.curve(source, model)
         if source in found.targets and own:
             values[row, found.targets.index(source)] = analysis.main(own[-1]).value
-    return Matrix(found.sources, found.targets, values)
+    return Matrix(sources, found.targets, values)
+
+
+def _row_name(found: TransferFindings, source: str) -> str:
+    """Return the row of a source: all pools of all but one share theirs."""
+    return ALL_BUT_ONE if source in found.pools else source
 
 
 def matrix_figure(analysis: Analysis, found: TransferFindings) -> Figure:
@@ -170,10 +180,11 @@ def matrix_figure(analysis: Analysis, found: TransferFindings) -> Figure:
     drawn = [(model, matrix(analysis, found, model)) for model in found.models]
     known = np.concatenate([m.values[np.isfinite(m.values)] for _, m in drawn])
     scale = (float(known.min()), float(known.max())) if len(known) else (0.0, 1.0)
-    left_mm = min(_MOST_LABEL_MM, longest(found.sources) * CHARACTER_MM + 3.0)
+    rows = drawn[0][1].sources
+    left_mm = min(_MOST_LABEL_MM, longest(rows) * CHARACTER_MM + 3.0)
     under_mm = min(_MOST_LABEL_MM, longest(found.targets) * CHARACTER_MM + 8.0)
     columns = 1 if len(found.targets) > 6 else 2
-    row_mm = len(found.sources) * 8.0 + 10.5 + under_mm
+    row_mm = len(rows) * 8.0 + 10.5 + under_mm
     size = GridSize(PAGE_MM, columns, row_mm, (left_mm, left_mm + 4.0, 3.0), 10.5, under_mm)
     grid = Grid(len(drawn), size)
     for axes, (model, one) in zip(grid.axes, drawn, strict=True):

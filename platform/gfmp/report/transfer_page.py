@@ -34,9 +34,11 @@ _SCORES: Final = (
     " learned from each (open), nearest first; right: their ratio. Bars are 95 % bootstrap"
     " intervals."
 )
+# With more, the matrix says the same on one page.
+_MOST_SOURCES: Final = 4
 _MATRIX: Final = (
     "Score by task that was learned from (row) and task that was scored (column); bold: both are"
-    " the same. One scale of colours."
+    " the same. One scale of colours for all models."
 )
 
 
@@ -45,9 +47,11 @@ def transfer_pictures(findings: Findings) -> tuple[Picture, ...]:
     found = transfers(findings.analysis)
     if found is None:
         return ()
+    drawn = []
     with styled():
-        files = rendered(score_figure(findings.analysis, found))
-        drawn = [Picture("transfer", "Models on other tasks", _SCORES, files)]
+        if len(found.sources) <= _MOST_SOURCES:
+            files = rendered(score_figure(findings.analysis, found))
+            drawn.append(Picture("transfer", "Models on other tasks", _SCORES, files))
         if len(found.sources) > 1:
             files = rendered(matrix_figure(findings.analysis, found))
             drawn.append(Picture("transfer_matrix", "Learned from x scored on", _MATRIX, files))
