@@ -43,11 +43,15 @@ class Block(nn.Module):
 
     def forward(self, hidden_TD: Tensor, packing: Packing) -> Tensor:
         """Transform packed hidden states, shape (T, D) to (T, D)."""
+        finish = self._fused or self._after_attention
+        return finish(hidden_TD, self._attention(self.projected(hidden_TD), packing))
+
+    def projected(self, hidden_TD: Tensor) -> Tensor:
+        """Return queries, keys and values of packed hidden states, shape (T, 3, H, K)."""
         num_tokens, width = hidden_TD.shape
         head_width = width // self._num_heads
-        qkv = self.qkv(hidden_TD).view(num_tokens, 3, self._num_heads, head_width)
-        finish = self._fused or self._after_attention
-        return finish(hidden_TD, self._attention(qkv, packing))
+        projected: Tensor = self.qkv(hidden_TD)
+        return projected.view(num_tokens, 3, self._num_heads, head_width)
 
     def fuse(self) -> None:
         """Let the compiler fuse what follows attention, for any number of tokens, on a GPU."""
