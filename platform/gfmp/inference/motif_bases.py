@@ -89,7 +89,7 @@ class Bases:
     def _shifted(self, place: int) -> NDArray[np.uint8]:
         """Return the code `place` bases on from each, shape (C,)."""
         shifted = np.full(len(self.codes), OTHER_CODE, dtype=np.uint8)
-        shifted[: len(self.codes) - place] = self.codes[place:]
+        shifted[: max(0, len(self.codes) - place)] = self.codes[place:]
         return shifted
 
 
