@@ -59,6 +59,27 @@ class MotifLibrary:
         return fingerprint([[one.name, one.counts.tolist()] for one in self.motifs])
 
 
+@dataclass(frozen=True)
+class Match:
+    """A motif of a library that fits.
+
+    Attributes:
+        target: Its name.
+        p: Tomtom's p-value.
+        q: False discovery rate among all motifs of the library, for this motif alone.
+        shift: Place of the target at which the motif begins; negative when it begins before it.
+        reverse: Whether the target fits on its other strand; `shift` counts along that.
+        overlap: Places that both have.
+    """
+
+    target: str
+    p: float
+    q: float
+    shift: int
+    reverse: bool
+    overlap: int
+
+
 def read_library(name: str, base: Path, where: str = "") -> MotifLibrary:
     """Read a library.
 

@@ -10,41 +10,19 @@ from __future__ import annotations
 import importlib.util
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import false_discovery_control
 
 from gfmp.errors import MissingInputError
-from gfmp.genome.motif_library import EXTRA, MotifLibrary
+from gfmp.genome.motif_library import EXTRA, Match, MotifLibrary
 from gfmp.genome.motifs import Motif
 
 PACKAGE = "memelite"
 # The null distribution is made of the library's own places: few motifs make a poor one.
 FEW_MOTIFS = 25
 _SMALLEST_P = 1e-300
-
-
-@dataclass(frozen=True)
-class Match:
-    """A motif of a library that fits.
-
-    Attributes:
-        target: Its name.
-        p: Tomtom's p-value.
-        q: False discovery rate among all motifs of the library, for this motif alone.
-        shift: Place of the target at which the motif begins; negative when it begins before it.
-        reverse: Whether the target fits on its other strand; `shift` counts along that.
-        overlap: Places that both have.
-    """
-
-    target: str
-    p: float
-    q: float
-    shift: int
-    reverse: bool
-    overlap: int
 
 
 def require_matcher() -> None:

@@ -23,7 +23,6 @@ from gfmp.inference.motif_bases import (
     counted,
     spelled,
 )
-from gfmp.inference.motif_enrichment import Enrichment, log10_tail, q_values
 from gfmp.inference.motif_words import (
     SearchLaw,
     Side,
@@ -33,6 +32,7 @@ from gfmp.inference.motif_words import (
     within,
     words_of,
 )
+from gfmp.report.enrichment import Enrichment, log10_tail, q_values
 
 # Places around a seed in which a motif may grow, and rounds in which it may change its sites.
 _FLANK, _ROUNDS = 12, 6

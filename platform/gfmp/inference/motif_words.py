@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gfmp.inference.motif_bases import Bases, Sites, reverse_words
-from gfmp.inference.motif_enrichment import log10_tail, q_values
+from gfmp.report.enrichment import log10_tail, q_values
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gfmp.inference.motif_enrichment import Enrichment, log10_tail, q_values
+from gfmp.report.enrichment import Enrichment, log10_tail, q_values
 
 
 def exact(x: int, n: int, positives: int, negatives: int) -> Fraction:
