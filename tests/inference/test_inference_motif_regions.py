@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from gfmp.inference.motif_regions import RegionLaw, candidate_bases, regions
+from gfmp.inference.motif_regions import candidate_bases, regions
+from gfmp.spec.motifs import RegionLaw
 
 
 def test_runs_above_the_mean_with_their_flanks() -> None:

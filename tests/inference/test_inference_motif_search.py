@@ -8,7 +8,8 @@ from motif_samples import random_rows, texts
 
 from gfmp.genome.motifs import Motif
 from gfmp.inference.motif_search import FoundMotif, find_motifs, folds
-from gfmp.inference.motif_words import SearchLaw, Side, Split, enriched_words
+from gfmp.inference.motif_words import Side, Split, enriched_words
+from gfmp.spec.motifs import SearchLaw
 
 ROW_BP = 100
 WORD = "GATTACAGGC"

@@ -13,6 +13,7 @@ from gfmp.spec.corpus import CorpusJobSpec, CorpusSpec
 from gfmp.spec.learner import Finetuning, LearnerSpec, Probe
 from gfmp.spec.load import load_spec
 from gfmp.spec.model import ModelSpec
+from gfmp.spec.motifs import MotifsSpec
 from gfmp.spec.pretrain import PretrainSpec
 from gfmp.spec.project import find_named
 from gfmp.spec.sweep import PAPER_PERCENTS, SCRATCH, FinetuneSpec, SweepSpec
@@ -27,6 +28,7 @@ KINDS = {
     **{"corpus": CorpusSpec, "model": ModelSpec, "task": TaskSpec, "learner": LearnerSpec},
     **{"pretrain": PretrainSpec, "build_corpus": CorpusJobSpec},
     **{"finetune": FinetuneSpec, "sweep": SweepSpec, "variant_effect": VariantEffectSpec},
+    **{"motifs": MotifsSpec},
 }
 SWEEPS = sorted(path.stem for path in SPECS.glob("*.yaml"))
 PRESETS = {"pretrain": LAPTOP, "pretrain_base": NODE, "pretrain_large": NODE}

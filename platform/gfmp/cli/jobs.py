@@ -73,11 +73,13 @@ def plan(
 
 def _plan_other(spec: JobSpec, document: Document, workspace: Workspace, as_json: bool) -> None:
     """Print what a job would do that pretrains nothing."""
+    from gfmp.cli.motifs import plan_motifs
     from gfmp.cli.render.plan import show_corpus_target
     from gfmp.cli.sweeps import plan_sweep
     from gfmp.cli.variants import plan_variants
     from gfmp.plan.survey import find_corpus
     from gfmp.spec.corpus import CorpusJobSpec
+    from gfmp.spec.motifs import MotifsSpec
     from gfmp.spec.sweep import FinetuneSpec, SweepSpec
     from gfmp.spec.variant_effect import VariantEffectSpec
 
@@ -85,6 +87,8 @@ def _plan_other(spec: JobSpec, document: Document, workspace: Workspace, as_json
         show_corpus_target(find_corpus(spec.corpus, document.path, workspace), as_json)
     elif isinstance(spec, VariantEffectSpec):
         plan_variants(spec, document, workspace, as_json)
+    elif isinstance(spec, MotifsSpec):
+        plan_motifs(spec, document, workspace, as_json)
     else:
         assert isinstance(spec, FinetuneSpec | SweepSpec), "the other kinds are handled above"
         plan_sweep(spec, document, workspace, as_json)
@@ -149,6 +153,7 @@ class _How:
 def _start(job: Path, how: _How) -> None:
     from gfmp.cli.loading import JOBS, load_job
     from gfmp.spec.corpus import CorpusJobSpec
+    from gfmp.spec.motifs import MotifsSpec
     from gfmp.spec.pretrain import PretrainSpec
     from gfmp.spec.sweep import FinetuneSpec
     from gfmp.spec.variant_effect import VariantEffectSpec
@@ -164,6 +169,10 @@ def _start(job: Path, how: _How) -> None:
         from gfmp.cli.variants import start_variants
 
         start_variants(spec, document, how.workspace)
+    elif isinstance(spec, MotifsSpec):
+        from gfmp.cli.motifs import start_motifs
+
+        start_motifs(spec, document, how.workspace)
     else:
         assert isinstance(spec, PretrainSpec), "the other kinds of jobs are handled above"
         _pretrain(spec, document, how)
@@ -232,6 +241,11 @@ def _resume(wanted: str, how: _How) -> None:
         from gfmp.cli.variants import resume_variants
 
         resume_variants(run, how.assignments, workspace)
+        return
+    if run.header.kind == "motifs":
+        from gfmp.cli.motifs import resume_motifs
+
+        resume_motifs(run, how.assignments, workspace)
         return
     if run.header.kind != "pretrain":
         from gfmp.cli.sweeps import resume_sweep

@@ -8,17 +8,19 @@ from gfmp.errors import SpecError
 from gfmp.ledger.run import Run
 from gfmp.spec.corpus import CorpusJobSpec
 from gfmp.spec.load import load_spec, overridden, validate
+from gfmp.spec.motifs import MotifsSpec
 from gfmp.spec.pretrain import PretrainSpec
 from gfmp.spec.sweep import FinetuneSpec, SweepSpec
 from gfmp.spec.variant_effect import VariantEffectSpec
 from gfmp.storage.documents import Document, load_document, parse_document
 
-JobSpec = PretrainSpec | CorpusJobSpec | FinetuneSpec | SweepSpec | VariantEffectSpec
+JobSpec = PretrainSpec | CorpusJobSpec | FinetuneSpec | SweepSpec | VariantEffectSpec | MotifsSpec
 JOBS: dict[str, type[JobSpec]] = {
     "pretrain": PretrainSpec,
     "build_corpus": CorpusJobSpec,
     "finetune": FinetuneSpec,
     "variant_effect": VariantEffectSpec,
+    "motifs": MotifsSpec,
 }
 SWEEPS: dict[str, type[JobSpec]] = {"sweep": SweepSpec}
 KINDS = JOBS | SWEEPS

@@ -11,6 +11,8 @@ from gfmp.cluster.inputs import RunInputs
 from gfmp.errors import CorruptArtefactError, GfmpError, MissingInputError, Problem
 from gfmp.ledger.cells import CellStore
 from gfmp.ledger.run import Run
+from gfmp.plan.motifs import KIND as MOTIFS
+from gfmp.plan.motifs import MotifPlan
 from gfmp.storage.workspace import Workspace
 from gfmp.training.history import newest_commit
 from gfmp.training.manifest import COMMITTED_PATTERN, directory_name
@@ -51,6 +53,8 @@ def _verify_run(run: Run, workspace: Workspace, corpora: dict[Path, RunInputs]) 
             corpora.setdefault(inputs.corpus.path, inputs)
 
         calls += [("plan", run.plan), ("inputs", _inputs), *_checkpoints(run)]
+    elif run.header.kind == MOTIFS:
+        calls.append(("plan", lambda: MotifPlan.from_json(run.plan_json(), str(run.plan_path))))
     else:
         calls += _cells(run, CellStore(workspace))
     lines, problems = _attempts(calls)

@@ -3,29 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-
-@dataclass(frozen=True)
-class RegionLaw:
-    """Which bases are candidates.
-
-    DNABERT-viz takes runs of at least five bases above the mean of their row and above ten times
-    its minimum; the second asks what attention from [CLS] has and other maps have not, so here it
-    is a number of standard deviations.
-
-    Attributes:
-        deviations: A candidate base is above its row's mean by so many standard deviations.
-        shortest_bp: Shorter runs are left out.
-        flank_bp: Bases added on either side of a run.
-    """
-
-    deviations: float = 0.5
-    shortest_bp: int = 5
-    flank_bp: int = 3
+from gfmp.spec.motifs import RegionLaw
 
 
 def candidate_bases(

@@ -24,7 +24,6 @@ from gfmp.inference.motif_bases import (
     spelled,
 )
 from gfmp.inference.motif_words import (
-    SearchLaw,
     Side,
     Split,
     Words,
@@ -33,6 +32,7 @@ from gfmp.inference.motif_words import (
     words_of,
 )
 from gfmp.report.enrichment import Enrichment, log10_tail, q_values
+from gfmp.spec.motifs import SearchLaw
 
 # Places around a seed in which a motif may grow, and rounds in which it may change its sites.
 _FLANK, _ROUNDS = 12, 6

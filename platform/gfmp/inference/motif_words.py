@@ -10,27 +10,7 @@ from numpy.typing import NDArray
 
 from gfmp.inference.motif_bases import Bases, Sites, reverse_words
 from gfmp.report.enrichment import log10_tail, q_values
-
-
-@dataclass(frozen=True)
-class SearchLaw:
-    """What is a motif.
-
-    Attributes:
-        word_bp: Bases of the words that are counted.
-        both_strands: Whether a motif may stand on either strand; False for RNA.
-        fdr: False discovery rate of words.
-        min_sites: Sites that a motif has at least.
-        min_bits: Relative entropy of a motif's outermost places, at least, bits.
-        max_motifs: Motifs that are sought.
-    """
-
-    word_bp: int = 6
-    both_strands: bool = True
-    fdr: float = 0.005
-    min_sites: int = 5
-    min_bits: float = 0.25
-    max_motifs: int = 10
+from gfmp.spec.motifs import SearchLaw
 
 
 @dataclass(frozen=True)

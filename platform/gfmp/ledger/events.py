@@ -14,6 +14,7 @@
 | driver | searched | search, name, chosen: a sample, why, settings |
 | driver | surveyed | records, alleles, kind/<kind>, skipped/<reason>: what a VCF holds |
 | driver | shard | shard, records: done so far, bytes, rate: alternates a second |
+| driver | maps | rows, total: rows of a motif job whose map was read |
 | rank0 | resumed | step: last step of the checkpoint that was loaded |
 | rank0 | step | step, loss, loss/<vocabulary>, mixture/<vocabulary>: share of rows, seconds, ... |
 | rank0 | evaluation | step, heldout/<vocabulary>/loss, .../excess_bits: moves an adaptive mixture |

@@ -42,6 +42,8 @@ def show_runs(runs: tuple[Run, ...], broken: tuple[Problem, ...], json: bool) ->
 def _progress(run: Run) -> str:
     if run.header.kind == "variant_effect":
         return f"{run.committed_step():,} shards"
+    if run.header.kind == "motifs":
+        return f"{(run.report() or {}).get('motifs', 0)} motifs"
     if run.header.kind not in CELL_KINDS:
         return f"step {run.last_step():,}"
     counts = book_of(run).progress().counts
