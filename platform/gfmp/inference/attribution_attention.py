@@ -14,6 +14,7 @@ So there are three maps, and a page says which it shows:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import product
 from typing import Literal, get_args
 
 import numpy as np
@@ -52,10 +53,10 @@ def attention_maps(
     num_views = len(rows.encoded)
     with torch.inference_mode(), compute.autocast():
         for chunk in rows.views.chunks(np.arange(len(rows)), compute.micro_tokens):
-            for view, packed in enumerate(rows.views.pack(chunk, compute.device)):
-                words = word_weights(model, packed, kind)
-                for row, weights in zip(chunk.tolist(), words, strict=True):
-                    maps[row] += rows.places(view, row).mean(weights) / num_views
+            views = rows.views.pack(chunk, compute.device)
+            words = [word_weights(model, packed, kind) for packed in views]
+            for view, (place, row) in product(range(num_views), enumerate(chunk.tolist())):
+                maps[row] += rows.places(view, row).mean(words[view][place]) / num_views
     return maps
 
 
