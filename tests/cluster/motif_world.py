@@ -66,16 +66,17 @@ def make_world(root: Path) -> Workspace:
         "s" * 64,
         len(task.train),
     )
-    run = record(workspace, "finetune", NAME)
+    run = record(workspace, "finetune", NAME, cell)
     trial = EncoderTrial(task, (tokens,), initial, device="cpu", models=run.path / "models")
     result = trial.run(cell, np.arange(len(task.train), dtype=np.int64))
     assert result.metrics[f"test/{task.metric}"] > 0.9, "the model tells the rows apart"
     return workspace
 
 
-def record(workspace: Workspace, kind: str, name: str) -> Run:
-    """Record a finished run."""
-    new = NewRun(name, kind, 0, "f" * 64, b"kind: made\n", {"format_version": 1}, ("gfmp",))
+def record(workspace: Workspace, kind: str, name: str, *cells: Cell) -> Run:
+    """Record a finished run of some cells."""
+    plan = {"format_version": 1, "cells": [cell.to_json() for cell in cells]}
+    new = NewRun(name, kind, 0, "f" * 64, b"kind: made\n", plan, ("gfmp",))
     run = RunStore(workspace).create(new)
     with run.open_writer("driver") as ledger:
         ledger.append("started", {"segment": 0})

@@ -23,7 +23,7 @@ from motif_samples import (
 from gfmp.errors import DataError
 from gfmp.genome.motif_files import meme_text
 from gfmp.genome.motif_library import MotifLibrary, read_library
-from gfmp.genome.motifs import Motif, similarity
+from gfmp.genome.motifs import Motif
 from gfmp.inference import motif_maps
 from gfmp.inference.attribution_rows import RowReader
 from gfmp.inference.attribution_target import Explained
@@ -178,16 +178,11 @@ def test_a_planted_profile_of_jaspar_is_found_and_named(name: str, words: str) -
     found = done(made, task, max_rows=500)
     first = found.motifs[0]
     library = read_library("jaspar_vertebrates", Path())
-    ((best, *_),) = best_matches([first.motif], library, 1)
-    same = library.motifs[[one.name for one in library.motifs].index(best.target)]
-    assert best.p < 1e-8 and first.q < 1e-15
-    assert abs(first.motif.width - motif.width) <= 2
-    assert best.target == motif.name or _family(same, motif), (best.target, first.motif.consensus)
-
-
-def _family(one: Motif, other: Motif) -> bool:
-    """Tell whether two profiles are of one family: nobody can tell JDP2 from its relatives."""
-    return similarity(one, other, 6)[0] > 0.9
+    (matches,) = best_matches([first.motif], library, 3)
+    # JDP2 and its relatives read nearly the same: the profile is one of the three best.
+    (own,) = [match for match in matches if match.target == motif.name]
+    assert own.q < 1e-3 and first.q < 1e-15
+    assert abs(first.motif.width - motif.width) <= 2 and own.overlap >= motif.width - 2
 
 
 @pytest.mark.skipif(importlib.util.find_spec("memelite") is None, reason="gfmp[motifs] is missing")
