@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
@@ -70,6 +71,13 @@ def test_what_to_keep_in_mind_depends_on_the_job() -> None:
     assert "No rows were held out" in text and "few.meme has 3 motifs: too few" in text
     text = words(page(data(motifs=(entry(matched=False),), rows=(), library=None)))
     assert "Best match" not in text and "Known motifs" not in text
+
+
+def test_a_motif_that_held_out_rows_do_not_bear_out_is_shaded() -> None:
+    doubtful = replace(entry(matched=False), q=0.4)
+    html = page(data(motifs=(doubtful,), rows=()))
+    assert 'class="worse">0.4<' in html and "do not bear it out" in words(html)
+    assert "bear it out" not in words(usual()["report.html"].decode())
 
 
 def test_gradients_that_do_not_add_up_are_shown_as_such() -> None:

@@ -35,6 +35,8 @@ MAPS: Final = {
     "mutagenesis": "what the score loses on average when a base is replaced by another",
 }
 _WORDS_SHOWN: Final = 12
+# Above it the rows that were held out do not bear a motif out.
+CONFIRMED_Q: Final = 0.05
 _TERMS: Final = (
     ("score of a row", "The model's output that is explained, in the unit given above."),
     (
@@ -113,7 +115,7 @@ def _row(entry: MotifEntry, data: MotifsData) -> list[Datum | str]:
         _strands(entry, data.both_strands),
         counts(entry.tested),
         p_text(entry.tested.log10_p),
-        f"{entry.q:.2g}",
+        Datum(f"{entry.q:.2g}", tone="worse" if entry.q > CONFIRMED_Q else ""),
         f"{entry.focus:.2f}",
     ]
     if data.library:
@@ -195,6 +197,10 @@ def _limits(data: MotifsData) -> list[str]:
         "Rows of one class may differ from the other by more than binding sites: composition,"
         " repeats. A motif that separates them need not be one.",
     ]
+    if any(entry.q > CONFIRMED_Q for entry in data.motifs):
+        told.append(
+            f"Shaded: q above {CONFIRMED_Q}; the rows that were held out do not bear it out."
+        )
     if data.held_out_fraction == 0:
         told.append("No rows were held out, so the p-values are of the rows that chose the motifs.")
     if data.library and data.library.few:
