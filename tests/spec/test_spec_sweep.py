@@ -290,7 +290,7 @@ def test_published_sweeps_and_jobs_load(root: Path) -> None:
     assert len(sweeps) >= 4
     for path in sweeps:
         spec = load_spec(path, {"sweep": SweepSpec})[0]
-        assert spec.name == path.stem.replace("_", "-")
+        assert spec.name == path.stem.replace("_", "-").lower()
     assert load_spec(root / "jobs" / "finetune.yaml", {"finetune": FinetuneSpec})[0].task
 
 

@@ -65,7 +65,7 @@ def look_up(spec: MotifsSpec, document: Document, workspace: Workspace) -> Motif
     output = output_of(described.target, spec.output, document.where(("output",)))
     task = task_of(described, workspace)
     rows = task.rows(spec.split)
-    here, there = sides_of(described.target, output, rows.targets)
+    here, there = sides_of(described.target, output, rows.matrix)
     lengths = [len(sequence) for sequence in rows.sequences]
     listed = _listed(spec.library, base)
     return MotifFacts(

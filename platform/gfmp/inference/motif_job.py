@@ -90,7 +90,7 @@ class MotifWork:
         """
         what = self.plan.what
         rows = self.task.rows(what.split)
-        sides = sides_of(self.task.target, what.output, rows.targets)
+        sides = sides_of(self.task.target, what.output, rows.matrix)
         here, there = (rows.take(chosen(side, what.max_rows, what.seed)) for side in sides)
         explainer = self._explainer()
         maps = _read(explainer, here, what.map, watcher)
