@@ -35,12 +35,11 @@ SHORT = ("--set", "steps=4", "--set", "optimiser.warmup_steps=1")
 
 
 def _mlflow_status(project: Project, run: Path) -> str:
-    """Read the state of a run from the MLflow store itself."""
+    """Read the state of a run from the MLflow store itself, which may still be in the making."""
+    query = "SELECT r.status FROM runs r JOIN tags t ON r.run_uuid = t.run_uuid WHERE t.value = ?"
     with contextlib.closing(sqlite3.connect(project.workspace / "mlflow.db")) as store:
-        rows = store.execute(
-            "SELECT r.status FROM runs r JOIN tags t ON r.run_uuid = t.run_uuid WHERE t.value = ?",
-            (run.name,),
-        ).fetchall()
+        tables = store.execute("SELECT name FROM sqlite_master WHERE name IN ('runs', 'tags')")
+        rows = store.execute(query, (run.name,)).fetchall() if len(tables.fetchall()) == 2 else []
     return str(rows[0][0]) if rows else "absent"
 
 
