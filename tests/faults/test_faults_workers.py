@@ -126,8 +126,8 @@ def test_a_kill_every_minute_leaves_most_of_the_time_to_training(
     fresh: Project, seen: Seen
 ) -> None:
     """G2: with a kill every 60 s for 5 min the ETTR is at least 0.55, the weights are the same."""
-    long_job = ("--set", "steps=6000", "--set", "checkpoint.every_steps=20")
-    rare = ("--set", "evaluation.every_steps=6000")
+    long_job = ("--set", "steps=12000", "--set", "checkpoint.every_steps=20")
+    rare = ("--set", "evaluation.every_steps=12000")
     clean = fresh.run("submit", str(fresh.job), *long_job, *rare, seconds=900)
     assert clean.status == 0, clean.output
     undisturbed = fresh.known_runs()[-1]
