@@ -163,10 +163,8 @@ def test_job_files_are_told_apart_by_their_kind(project: Path) -> None:
     assert isinstance(load_job(project / "corpus.yaml", ())[0], CorpusJobSpec)
     with pytest.raises(SpecError) as caught:
         load_job(project / "specs" / "corpora" / "small.yaml", ())
-    assert (
-        caught.value.problems[0].why
-        == "this command takes kind: build_corpus, finetune, pretrain, sweep, variant_effect"
-    )
+    kinds = "build_corpus, finetune, motifs, pretrain, sweep, variant_effect"
+    assert caught.value.problems[0].why == f"this command takes kind: {kinds}"
 
 
 def test_the_job_of_a_run_is_read_from_its_record_and_placed_where_it_stood(

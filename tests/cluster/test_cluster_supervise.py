@@ -55,6 +55,14 @@ if act == "litter":
                              start_new_session=True)
     (folder / "child").write_text(str(child.pid))
     time.sleep(1)
+if act == "halve":  # a trial that was killed while it wrote, beside a driver that goes on
+    path = folder / "workspace" / "cells" / "ab" / "x"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    code = "import os, sys; from pathlib import Path; from gfmp.storage import atomic"
+    code += "; atomic.temporary_sibling(Path(sys.argv[1])).touch(); os.kill(os.getpid(), 9)"
+    subprocess.run([sys.executable, "-c", code, str(path)], check=False)
+    assert list(path.parent.glob(".tmp-*"))
+    sys.exit(0)
 if act in ("die", "begin", "litter", "finish"):
     os.kill(os.getpid(), signal.SIGKILL)
 if act == "obey":
@@ -188,6 +196,11 @@ def test_temporaries_of_dead_writers_are_cleared_first(play: Play) -> None:
     (play.folder / "calls.jsonl").unlink()
     assert play.run("0") == 0
     assert not any(path.exists() for path in left)
+
+
+def test_what_a_killed_trial_was_writing_goes_when_the_driver_ends(play: Play) -> None:
+    assert play.run("halve") == 0
+    assert list((play.workspace.cells / "ab").iterdir()) == []
 
 
 def _when_ready(play: Play, *then: Callable[[], None]) -> threading.Thread:

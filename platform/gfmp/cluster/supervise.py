@@ -208,6 +208,8 @@ def _live(command: Command, arguments: tuple[str, ...], signals: _Signals, began
     finally:
         end_marked(mark, 0.0 if process.returncode is None else _grace(process.returncode))
         clear_sessions(ray_folder())
+        # A trial or a rank that was killed has left what it wrote on, and nobody comes after it.
+        clear_workspace(command.workspace)
     return status
 
 
