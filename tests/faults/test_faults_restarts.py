@@ -37,10 +37,14 @@ def test_thirty_forced_restarts_leave_no_litter(
     killer = Killer(fresh, run, seed=3)
     supervisor = psutil.Process(command.pid)
     fds, files, memory = [], [], []
+    killed = 0
     for _ in range(RESTARTS):
+        # A commit that was under way may still end after its driver: the next one's counts.
+        wait_until(lambda killed=killed: driver_pid(run) != killed, command, 900)
         before = max(committed(run), default=0)
         wait_until(lambda before=before: max(committed(run), default=0) > before, command, 900)
-        fds.append((supervisor.num_fds(), psutil.Process(driver_pid(run)).num_fds()))
+        killed = driver_pid(run)
+        fds.append((supervisor.num_fds(), psutil.Process(killed).num_fds()))
         files.append(_files(fresh.workspace))
         memory.append(supervisor.memory_info().rss)
         assert killer.kill("driver")
