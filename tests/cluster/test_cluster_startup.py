@@ -153,3 +153,19 @@ def test_one_machine_asks_nobody_for_nodes() -> None:
     decision = policy.make_decision_for_non_running_worker_group()
     assert decision.num_workers == 3  # and no coordinator was needed to say so
     policy._cancel_resource_request()
+
+
+def test_what_a_killed_controller_held_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "")
+    with ray_session(2):
+        from ray.util.placement_group import placement_group, placement_group_table
+
+        from gfmp.cluster.trainer import free_placements
+
+        held = placement_group([{"CPU": 1}] * 4)
+        assert held.wait(30)
+        waiting = placement_group([{"CPU": 1}] * 2)
+        assert not waiting.wait(1)
+        free_placements()
+        assert {group["state"] for group in placement_group_table().values()} == {"REMOVED"}
+        assert placement_group([{"CPU": 1}] * 2).wait(30)

@@ -141,7 +141,10 @@ class _Attempts:
 
 def _fault_of(job: TrainingJob) -> BaseException | None:
     """Run one worker group; return what ended it, None when it came to its end."""
+    from gfmp.cluster.trainer import free_placements
+
     try:
+        free_placements()
         _trainer(job).fit()
     except Exception as fault:  # of Ray, of a worker: diagnosed by the caller
         return fault
