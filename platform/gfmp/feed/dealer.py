@@ -14,8 +14,6 @@ from gfmp.errors import UsageError
 
 LANE_RANKS = 32
 # Of one lane and of like lengths. More of them: fewer groups for each lane, and loads less alike.
-# 512 ranks, 1,536 rows of a buffer of 128 groups: 28 groups a rank instead of 125; the longest
-# share is 9.6 % above the mean instead of 7.0 %.
 _ROWS_TOGETHER = 8
 
 
