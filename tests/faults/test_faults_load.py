@@ -143,9 +143,12 @@ def test_a_training_on_it_stays_flat(loaded: Project, seen: Seen) -> None:
     assert len(events(run, "step")) == 400
     assert watch.peak <= MOST_MEMORY, f"{watch.peak / GIB:.2f} GiB"
     trained = [sample for sample in watch.samples if sample > 0.6 * watch.peak]
-    assert growth(trained) <= 0.1
+    # The first steps fill pools and caches (steps, evaluation, commit, each once); what is lost
+    # step by step is lost in the second half too.
+    later = trained[len(trained) // 2 :]
+    assert growth(later) <= 0.05
     seen.exit(done.status)
-    seen.outcome(f"400 steps: at most {watch.peak / GIB:.2f} GiB, growth {growth(trained):+.1%}")
+    seen.outcome(f"400 steps: at most {watch.peak / GIB:.2f} GiB, growth {growth(later):+.1%}")
     seen.lost(processes=len(loaded.gone(20)))
 
 
