@@ -26,8 +26,17 @@ COMMANDS = {
     "data_scale.py": ("--rounds", "1", "--megabases", "5"),
     "plan_reality.py": ("--rounds", "1", "--steps", "30"),
 }
-# What other benchmarks import or start.
-PARTS = {"bare_loop.py", "device_kmers.py", "figure.py", "genomes.py", "step_peers.py", "table.py"}
+# What other benchmarks import or start, and the model that measures nothing: it reads their table.
+PARTS = {
+    "bare_loop.py",
+    "cost_model.py",
+    "cost_stages.py",
+    "device_kmers.py",
+    "figure.py",
+    "genomes.py",
+    "step_peers.py",
+    "table.py",
+}
 # Public benchmark files are not shipped; this names a folder that has them, in the layout of GUE.
 DATA_VARIABLE = "GFMP_BENCHMARK_DATA"
 # A finished sweep takes too long to make here; this names one, by its run.
