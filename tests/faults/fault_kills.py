@@ -16,11 +16,16 @@ from fault_project import Command, Project, events, last_step
 
 KINDS = ("worker", "driver", "head")
 _HEAD = ("gcs_server", "raylet")
+# A new owner empties the lock before it writes itself into it.
+_WRITTEN_SECONDS = 10.0
 
 
 def driver_pid(run: Path) -> int:
     """Return the process that drives the run, or drove it last: the owner of its lock."""
-    return int(json.loads((run / "owner.lock").read_text())["pid"])
+    deadline = time.monotonic() + _WRITTEN_SECONDS
+    while not (written := (run / "owner.lock").read_text()) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return int(json.loads(written)["pid"])
 
 
 def dead_sessions() -> list[Path]:
