@@ -134,7 +134,7 @@ def test_all_of_it_is_read_in_flat_memory(loaded: Project, seen: Seen) -> None:
 @pytest.mark.timeout(7200)
 @pytest.mark.fault("L1")
 def test_a_training_on_it_stays_flat(loaded: Project, seen: Seen) -> None:
-    changes = ("steps=400", "compute.workers=1", "checkpoint.every_steps=200")
+    changes = ("steps=400", "compute.workers=1", "checkpoint.every_steps=50")
     options = [word for change in changes for word in ("--set", change)]
     with MemoryWatch(loaded.processes, 0.5, proportional).watching() as watch:
         done = loaded.run("submit", str(loaded.job), *options, seconds=7200)
