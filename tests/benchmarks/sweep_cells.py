@@ -20,6 +20,7 @@ in a process of its own: a quarter of an hour per round.
 from __future__ import annotations
 
 import argparse
+import os
 import resource
 import subprocess
 import sys
@@ -27,6 +28,9 @@ import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import mean, median
+
+# As Ray gives a worker of one core; libraries read it when they are loaded, children inherit it.
+os.environ["OMP_NUM_THREADS"] = "1"
 
 import numpy as np
 from figure import Figure
