@@ -42,6 +42,8 @@ class Seen:
     def lost(self, **counts: int) -> None:
         """Note what was lost, as the test MEASURED it: steps, cells, points, files, processes."""
         for noun, count in counts.items():
+            if count < 0:
+                raise ValueError(f"{count} {noun} cannot be lost: count what is missing")
             self.losses[noun] = self.losses.get(noun, 0) + int(count)
 
     def missing(self) -> list[str]:
