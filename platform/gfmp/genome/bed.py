@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from typing import IO
 
 from gfmp.errors import DataError
+from gfmp.genome.annotation import Strand
 from gfmp.genome.annotation_lines import numbered_lines
 from gfmp.genome.looks import looks_like
 
 _NOT_INTERVALS = ("#", "track", "browser")
 _NUM_COLUMNS = 3
+_NAME_COLUMN, _STRAND_COLUMN = 3, 5
+_STRANDS: dict[str, Strand] = {"+": "+", "-": "-", ".": "+"}
 # The tenth column of narrowPeak: bases from start to the summit, -1 where none was called.
 _SUMMIT_COLUMN = 9
 
@@ -57,6 +60,44 @@ def read_peaks(stream: IO[bytes], origin: str) -> Iterator[Peak]:
             where = f"{origin}:{number}"
             contig, start, end = _interval(line, where)
             yield Peak(contig, start, end, start + _summit(line, end - start, where))
+
+
+@dataclass(frozen=True)
+class Interval:
+    """One line of BED with its name and strand; coordinates are 0-based and half-open.
+
+    Attributes:
+        contig: Name of the record it lies on.
+        start: First base.
+        end: One past the last base.
+        name: The fourth column; empty where there is none.
+        strand: The sixth column, + or -; + where there is none.
+        where: `file:line`.
+    """
+
+    contig: str
+    start: int
+    end: int
+    name: str
+    strand: Strand
+    where: str
+
+
+def read_intervals(stream: IO[bytes], origin: str) -> Iterator[Interval]:
+    """Yield every interval of a plain or gzip BED file with name and strand, in file order.
+
+    Raises:
+        DataError: as `read_bed`, or the strand is not +, - or a dot.
+    """
+    for number, line in numbered_lines(stream, origin):
+        if line.strip() and not line.startswith(_NOT_INTERVALS):
+            where = f"{origin}:{number}"
+            columns = line.split("\t") if "\t" in line else line.split()
+            name = columns[_NAME_COLUMN] if len(columns) > _NAME_COLUMN else ""
+            strand = columns[_STRAND_COLUMN] if len(columns) > _STRAND_COLUMN else "."
+            if strand not in _STRANDS:
+                raise _fault(f"the strand is {strand!r}; it is +, - or a dot", where)
+            yield Interval(*_interval(line, where), name, _STRANDS[strand], where)
 
 
 def _summit(line: str, length: int, where: str) -> int:

@@ -22,6 +22,7 @@ class Block:
         origin: The file, for messages.
         line: 1-based line of `raw[0]` (row, for Parquet).
         column: 1-based column of `raw[0]`.
+        record: Number of its record in the file, from 1; 0 where readers do not count.
     """
 
     contig: str
@@ -30,6 +31,7 @@ class Block:
     origin: str
     line: int
     column: int
+    record: int = 0
 
     @functools.cached_property
     def bases(self) -> bytes:

@@ -19,7 +19,7 @@ LONGEST_HEADER_BYTES = 1 << 16
 _LAYOUT = b"\r\n \t"
 
 
-def read_fasta(stream: IO[bytes], origin: str) -> Iterator[Block]:
+def read_fasta(stream: IO[bytes], origin: str, *, unique: bool = True) -> Iterator[Block]:
     """Yield the letters of every record of a plain or gzip FASTA file, in file order.
 
     CRLF, a byte order mark, blank lines and a missing final newline change nothing.
@@ -27,19 +27,22 @@ def read_fasta(stream: IO[bytes], origin: str) -> Iterator[Block]:
     Args:
         stream: Binary, read once from its position to its end.
         origin: Name of the file for messages.
+        unique: Refuse a record name twice. Reads may share names, and a hundred million of them
+            should not be kept; `Block.record` tells them apart.
 
     Raises:
         DataError: the file is not FASTA (names what it looks like), is damaged, has an empty
             record, a record name twice or an unusable record name.
     """
-    names = RecordNames(origin)
+    names = RecordNames(origin, unique=unique)
     with damage_reported(origin, lambda: names.last_complete):
         for part in _parts(stream, origin):
             if part.is_header:
                 words = part.raw[1:].split(maxsplit=1)
                 names.begin(words[0] if words else b"", part.line)
                 continue
-            block = Block(names.current, part.raw, _LAYOUT, origin, part.line, part.column)
+            place = (origin, part.line, part.column)
+            block = Block(names.current, part.raw, _LAYOUT, *place, record=names.count)
             if block.bases:
                 names.saw(len(block.bases))
                 yield block

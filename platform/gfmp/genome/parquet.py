@@ -77,7 +77,7 @@ def _read_file(file: Path, label: str, columns: Columns, names: RecordNames) -> 
     for column in wanted:
         _check_column(opened.schema_arrow, column, str(file))
     row = 0
-    for batch in opened.iter_batches(_batch_rows(opened), columns=wanted, use_threads=False):
+    for batch in opened.iter_batches(batch_rows(opened), columns=wanted, use_threads=False):
         letters = batch.column(0).cast(pa.large_binary())
         labels = batch.column(1).cast(pa.large_binary()) if columns.contig else None
         for i in range(batch.num_rows):
@@ -97,8 +97,8 @@ def _row_blocks(whole: Block, names: RecordNames) -> Iterator[Block]:
         yield Block(whole.contig, raw, b"", whole.origin, whole.line, start + 1)
 
 
-def _batch_rows(opened: pq.ParquetFile) -> int:
-    """Choose rows per batch so that a batch stays near 8 blocks, whatever a row weighs."""
+def batch_rows(opened: pq.ParquetFile) -> int:
+    """Return rows per batch so that a batch stays near 8 blocks, whatever a row weighs."""
     rows = max(1, opened.metadata.num_rows)
     total = sum(opened.metadata.row_group(i).total_byte_size for i in range(opened.num_row_groups))
     return max(1, min(_LARGEST_BATCH_ROWS, 8 * BLOCK_BYTES * rows // max(1, total)))

@@ -11,14 +11,21 @@ class RecordNames:
     Attributes:
         current: Name of the record whose letters are being read; empty before the first.
         last_complete: Name of the newest record that ended; empty before the first.
+        count: Records that began so far.
+
+    Args:
+        origin: The file, for messages.
+        unique: Refuse a name twice; the names are then kept, a hundred bytes each.
     """
 
-    def __init__(self, origin: str) -> None:
+    def __init__(self, origin: str, *, unique: bool = True) -> None:
         self.current = ""
         self.last_complete = ""
+        self.count = 0
         self._origin = origin
+        self._unique = unique
         self._lines: dict[str, int] = {}
-        self._num_letters = 0
+        self._line = self._num_letters = 0
 
     def begin(self, name: bytes, line: int) -> None:
         """Start a record named `name` at 1-based `line`, ending the one before.
@@ -41,7 +48,10 @@ class RecordNames:
                 line,
                 "a coordinate must mean one place",
             )
-        self._lines[text] = line
+        if self._unique:
+            self._lines[text] = line
+        self._line = line
+        self.count += 1
         self.current = text
         self._num_letters = 0
 
@@ -58,7 +68,7 @@ class RecordNames:
         if self.current and not self._num_letters:
             raise self._fault(
                 f"record {self.current!r} has no sequence",
-                self._lines[self.current],
+                self._line,
                 "every record holds at least one letter",
             )
         self.last_complete = self.current or self.last_complete

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import torch
@@ -49,13 +49,24 @@ def pooled_states(encoder: Encoder, rows: PackedRows, at: tuple[int, ...]) -> Te
     Returns:
         fp32, shape (B, len(at) * NUM_PARTS * D).
     """
+    return torch.cat([rows.means(hidden) for hidden in hidden_states(encoder, rows, at)], dim=1)
+
+
+def hidden_states(encoder: Encoder, rows: PackedRows, at: tuple[int, ...]) -> Iterator[Tensor]:
+    """Yield the states of all tokens at some depths, from below, shape (T, D) each.
+
+    Args:
+        encoder: The encoder.
+        rows: The rows.
+        at: Depths; 0 is the embedding. Blocks above the last are not computed.
+    """
     hidden: Tensor = encoder.norm(encoder.embedding(rows.ids_T))
-    found = [rows.means(hidden)] if 0 in at else []
-    for depth, block in enumerate(encoder.blocks, start=1):
+    if 0 in at:
+        yield hidden
+    for depth, block in enumerate(encoder.blocks[: max(at)], start=1):
         hidden = block(hidden, rows.packing)
         if depth in at:
-            found.append(rows.means(hidden))
-    return torch.cat(found, dim=1)
+            yield hidden
 
 
 class SplitEmbedding:

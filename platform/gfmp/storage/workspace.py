@@ -60,6 +60,11 @@ class Workspace:
         return self.root / "cells"
 
     @property
+    def calibrations(self) -> Path:
+        """How sure fine-tuned models may be, by the fingerprint of model and task."""
+        return self.root / "calibrations"
+
+    @property
     def searches(self) -> Path:
         """What searches over hyper-parameters tried and chose, by fingerprint."""
         return self.root / "searches"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import csv
 import itertools
 import re
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from gfmp.errors import DataError
 from gfmp.genome.inflate import chunks
 from gfmp.genome.looks import looks_like, without_mark
+from gfmp.genome.parquet import batch_rows
 from gfmp.storage.documents import did_you_mean
 
 LONGEST_LINE_BYTES = 64 << 20
@@ -64,12 +66,36 @@ def read_table(path: Path, wanted: Sequence[str], separator: str) -> Table:
     Raises:
         DataError: the file is no such table, is torn, has a ragged row or lacks a column.
     """
-    lines = _text_lines(path)
-    reader = csv.reader(lines, delimiter=separator, strict=True)
+    rows = list(table_rows(path, wanted, separator))
+    columns = {name: [cells[i] for _, cells in rows] for i, name in enumerate(wanted)}
+    return Table(path, columns, [line for line, _ in rows])
+
+
+def table_header(path: Path, separator: str) -> list[str]:
+    """Return the names of the columns of a delimited file, plain or gzip.
+
+    Raises:
+        DataError: the file is no such table.
+    """
+    with contextlib.suppress(csv.Error):  # those who read the rows say what is wrong with it
+        return next(csv.reader(_text_lines(path), delimiter=separator, strict=True), [])
+    return []
+
+
+def table_rows(
+    path: Path, wanted: Sequence[str], separator: str
+) -> Iterator[tuple[int, list[str]]]:
+    """Yield (1-based line, cells of the columns `wanted`) of every row, in bounded memory.
+
+    Raises:
+        DataError: as `read_table`, when the reading comes to it.
+    """
+    reader = csv.reader(_text_lines(path), delimiter=separator, strict=True)
     try:
         header = next(reader, [])
         picked = [_numbered(header, name, path) for name in wanted]
-        rows, places = _all_rows(reader, lambda: reader.line_num, len(header), path)
+        for line, row in _checked_rows(reader, lambda: reader.line_num, len(header), path):
+            yield line, [row[i] for i in picked]
     except csv.Error as fault:
         raise DataError(
             f"this line is no row of a table: {fault}",
@@ -77,8 +103,6 @@ def read_table(path: Path, wanted: Sequence[str], separator: str) -> Table:
             why="cells are separated, quoted as in RFC 4180 and at most 131,072 characters",
             fix="correct the line",
         ) from fault
-    columns = {name: [row[i] for row in rows] for name, i in zip(wanted, picked, strict=True)}
-    return Table(path, columns, places)
 
 
 def separator_of(path: Path) -> str:
@@ -92,20 +116,53 @@ def read_parquet_table(path: Path, wanted: Sequence[str]) -> Table:
     Raises:
         DataError: the file is not Parquet, is damaged, lacks a column, or a column is nested.
     """
+    with _parquet_faults(path), pq.ParquetFile(path, page_checksum_verification=True) as opened:
+        for name in wanted:
+            _position(opened.schema_arrow.names, name, path)
+        table = opened.read(columns=list(dict.fromkeys(wanted)), use_threads=False)
+    columns = {name: _as_text(table[name], name, path) for name in wanted}
+    return Table(path, columns, range(1, table.num_rows + 1))
+
+
+def parquet_header(path: Path) -> list[str]:
+    """Return the names of the columns of a Parquet file.
+
+    Raises:
+        DataError: the file is not Parquet.
+    """
+    with _parquet_faults(path):
+        return list(pq.read_schema(path).names)
+
+
+def parquet_rows(path: Path, wanted: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
+    """Yield (1-based row, cells of the columns `wanted` as text), in bounded memory.
+
+    Raises:
+        DataError: as `read_parquet_table`, when the reading comes to it.
+    """
+    row = 0
+    with _parquet_faults(path), pq.ParquetFile(path, page_checksum_verification=True) as opened:
+        for name in wanted:
+            _position(opened.schema_arrow.names, name, path)
+        names = list(dict.fromkeys(wanted))
+        for batch in opened.iter_batches(batch_rows(opened), columns=names, use_threads=False):
+            columns = [_as_text(batch[name], name, path) for name in wanted]
+            for cells in zip(*columns, strict=True):
+                row += 1
+                yield row, list(cells)
+
+
+@contextlib.contextmanager
+def _parquet_faults(path: Path) -> Iterator[None]:
     try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as opened:
-            for name in wanted:
-                _position(opened.schema_arrow.names, name, path)
-            table = opened.read(columns=list(dict.fromkeys(wanted)), use_threads=False)
+        yield
     except (pa.ArrowException, OSError, UnicodeDecodeError) as fault:
         raise DataError(
             f"this is not readable Parquet: {str(fault).splitlines()[0]}",
             where=str(path),
-            why="the source of the task is declared as Parquet",
-            fix="fetch the file again, or correct source.format",
+            why="the file is declared as Parquet",
+            fix="fetch the file again, or name its format",
         ) from fault
-    columns = {name: _as_text(table[name], name, path) for name in wanted}
-    return Table(path, columns, range(1, table.num_rows + 1))
 
 
 def _numbered(header: Sequence[str], name: str, path: Path) -> int:
@@ -133,16 +190,13 @@ def _position(header: Sequence[str], name: str, path: Path) -> int:
     )
 
 
-def _all_rows(
+def _checked_rows(
     reader: Iterator[list[str]], line_num: Callable[[], int], width: int, path: Path
-) -> tuple[list[list[str]], list[int]]:
-    rows: list[list[str]] = []
-    places: list[int] = []
+) -> Iterator[tuple[int, list[str]]]:
     line = line_num() + 1
     for row in reader:
         if len(row) == width:
-            rows.append(row)
-            places.append(line)
+            yield line, row
         elif row:
             raise DataError(
                 f"this row has {len(row)} cells, the header has {width}",
@@ -151,7 +205,6 @@ def _all_rows(
                 fix="correct the row; a cell that holds the separator is quoted",
             )
         line = line_num() + 1
-    return rows, places
 
 
 def _text_lines(path: Path) -> Iterator[str]:
