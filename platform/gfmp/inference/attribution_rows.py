@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gfmp.learners.finetuned import Finetuned
+from gfmp.learners.initial import Initial
 from gfmp.learners.packed import RowPacker
 from gfmp.learners.tokens import SplitTokens, TaskTokens
 from gfmp.learners.views import SplitViews
@@ -77,17 +78,21 @@ class ReadRows:
 
 
 class RowReader:
-    """Reads sequences for one fine-tuned model.
+    """Reads sequences for one model.
 
     Args:
-        made: The model.
+        made: A fine-tuned model, read in all its vocabularies at once, or what lays out the rows
+            of a model.
+        names: Vocabularies that are read; empty takes those of the fine-tuned model.
     """
 
-    def __init__(self, made: Finetuned) -> None:
+    def __init__(self, made: Finetuned | Initial, names: Sequence[str] = ()) -> None:
         registry = FamilyRegistry.discover()
-        known = {one.name: one for one in made.initial.ensemble.vocabularies}
-        self._tokenizers = tuple(registry.tokenizer(known[n]) for n in parts(made.vocabulary))
-        self._packers = tuple(_packer(made, one) for one in self._tokenizers)
+        initial = made.initial if isinstance(made, Finetuned) else made
+        known = {one.name: one for one in initial.ensemble.vocabularies}
+        own = parts(made.vocabulary) if isinstance(made, Finetuned) else tuple(known)
+        self._tokenizers = tuple(registry.tokenizer(known[n]) for n in names or own)
+        self._packers = tuple(_packer(initial, one) for one in self._tokenizers)
 
     @property
     def shortest_bp(self) -> int:
@@ -106,12 +111,12 @@ class RowReader:
         return ReadRows(tuple(sequences), views, encoded)
 
 
-def _packer(made: Finetuned, tokenizer: Tokenizer) -> RowPacker:
+def _packer(initial: Initial, tokenizer: Tokenizer) -> RowPacker:
     vocabulary = tokenizer.vocabulary
     none = SplitTokens(np.zeros(0, dtype=np.int32), np.zeros(1, dtype=np.int64))
     # A packer is of a vocabulary; the rows come later.
     named = TaskTokens(vocabulary.name, vocabulary.fingerprint, none, none, none)
-    return RowPacker(made.initial, named)
+    return RowPacker(initial, named)
 
 
 def _tokens(encoded: Encoded) -> SplitTokens:

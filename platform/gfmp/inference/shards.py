@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from gfmp.errors import CorruptArtefactError
 from gfmp.genome.vcf_info import name_of
 from gfmp.inference.measured import Effect
 from gfmp.inference.survey import Entry
-from gfmp.storage.atomic import atomic_write
+from gfmp.inference.table_shards import TableShards
 
 FEATURES = "features"
-_PLAN, _FIRST, _END = b"gfmp.plan", b"gfmp.first", b"gfmp.end"
 _FIXED = (
     ("record", pa.int64()),
     ("number", pa.int32()),
@@ -65,22 +61,13 @@ class Shards:
     """
 
     def __init__(self, folder: Path, plan: str, columns: Sequence[str], shard_records: int) -> None:
-        self._folder, self._plan = folder, plan
+        self._shards = TableShards(folder, plan)
         self.columns, self.shard_records = tuple(columns), shard_records
 
     def committed(self, number: int) -> bool:
         """Return True when shard `number` is there, whole and of this job."""
-        path = self._path(number)
-        if not path.is_file():
-            return False
-        try:
-            found = pq.read_schema(path)
-        except (pa.ArrowException, OSError):
-            return False
-        first = number * self.shard_records
-        stamp = found.metadata or {}
-        named = stamp.get(_PLAN) == self._plan.encode(), stamp.get(_FIRST) == b"%d" % first
-        return all(named) and set(self.columns) <= set(found.names)
+        extent = self._shards.extent(number, self.columns)
+        return extent is not None and extent[0] == number * self.shard_records
 
     def commit(self, number: int, scored: Scored, end: int) -> int:
         """Write a shard; return its bytes.
@@ -93,17 +80,8 @@ class Shards:
         Raises:
             StorageError: the disk refused.
         """
-        table = _table(scored, self.columns).replace_schema_metadata(
-            {
-                _PLAN: self._plan.encode(),
-                _FIRST: b"%d" % (number * self.shard_records),
-                _END: b"%d" % end,
-            }
-        )
-        out = io.BytesIO()
-        pq.write_table(table, out, compression="zstd", write_page_checksum=True)
-        atomic_write(self._path(number), out.getvalue())
-        return out.tell()
+        extent = (number * self.shard_records, end)
+        return self._shards.commit(number, _table(scored, self.columns), extent)
 
     def tables(self, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
         """Yield the shards in order, some columns or all.
@@ -111,21 +89,7 @@ class Shards:
         Raises:
             CorruptArtefactError: a shard cannot be read any more.
         """
-        for path in sorted(self._folder.glob("[0-9]*.parquet")):
-            try:
-                with pq.ParquetFile(path, page_checksum_verification=True) as opened:
-                    names = list(columns) if columns is not None else None
-                    yield opened.read(columns=names)
-            except (pa.ArrowException, OSError) as fault:
-                raise CorruptArtefactError(
-                    f"a shard of scores cannot be read: {str(fault).splitlines()[0]}",
-                    where=str(path),
-                    why="gfmp writes shards whole and never changes them",
-                    fix="remove it and resume the run: it is computed again",
-                ) from fault
-
-    def _path(self, number: int) -> Path:
-        return self._folder / f"{number:06d}.parquet"
+        return self._shards.tables(columns)
 
 
 def _table(scored: Scored, columns: Sequence[str]) -> pa.Table:

@@ -1,0 +1,159 @@
+"""Which trained model a person means: a run by name, id or folder, or a model's own folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from gfmp.errors import MissingInputError
+from gfmp.inference.motif_inputs import Described, find_model
+from gfmp.ledger.header import FILE_NAME
+from gfmp.ledger.run import Run
+from gfmp.ledger.status import Status
+from gfmp.ledger.store import RunStore
+from gfmp.plan.cells import Ingredient
+from gfmp.spec.model import Architecture
+from gfmp.storage.atomic import read_json
+from gfmp.storage.workspace import Workspace
+from gfmp.tasks.task import Target
+from gfmp.training.manifest import MANIFEST_FILE
+from gfmp.training.pretrained import Pretrained, checkpointed, pretrained
+from gfmp.vocabulary.ensemble import Ensemble
+from gfmp.vocabulary.vocabulary import Vocabulary
+
+ModelKind = Literal["pretrained", "finetuned"]
+_MODEL, _ENSEMBLE = "model.json", "ensemble.json"
+_RUNS = "runs"
+_KINDS = ("finetune", "pretrain")
+# Bytes that the bias of attention may take for the longest sequence, shape (heads, L, L) in fp32.
+_BIAS_BYTES = 1 << 30
+
+
+@dataclass(frozen=True)
+class Found:
+    """A trained model before its weights are read; no torch.
+
+    Attributes:
+        kind: Whether it has a head that predicts.
+        model: Run id or folder name, and the hash of what decides its answers.
+        folder: Of the model or the checkpoint.
+        workspace: Where its task is.
+        architecture: The encoder's shape.
+        vocabularies: Those it reads: each alone, or for a fine-tuned model all at once.
+        target: What it predicts; None for a pretrained model.
+        task: What it was fine-tuned on; nameless for a pretrained model.
+    """
+
+    kind: ModelKind
+    model: Ingredient
+    folder: Path
+    workspace: Workspace
+    architecture: Architecture
+    vocabularies: tuple[Vocabulary, ...]
+    target: Target | None = None
+    task: Ingredient = field(default_factory=Ingredient)
+
+    @property
+    def shortest_bp(self) -> int:
+        """Bases that every vocabulary of the model can encode."""
+        return max(vocabulary.shortest_bp for vocabulary in self.vocabularies)
+
+    @property
+    def longest_bp(self) -> int:
+        """Bases of a sequence that still fits in memory, were every base a token."""
+        return int((_BIAS_BYTES / 4 / self.architecture.heads) ** 0.5)
+
+    @property
+    def pretrained(self) -> Pretrained:
+        """The checkpoint of a pretrained model.
+
+        Raises:
+            CorruptArtefactError: it is damaged.
+        """
+        return checkpointed(self.model.name, self.folder)
+
+
+def find(wanted: str, workspace: Workspace | None = None) -> Found:
+    """Find a trained model.
+
+    Args:
+        wanted: Name of pretraining or fine-tuning runs (the newest finished one), the id of one or
+            its beginning, the folder of a run, of a fine-tuned model or of a checkpoint.
+        workspace: Where runs are; None takes the one a folder lies in, else the present one.
+
+    Raises:
+        MissingInputError: there is none, or the run kept no model.
+        UsageError: several runs are meant.
+        CorruptArtefactError: its description is damaged.
+    """
+    path = Path(wanted).expanduser()
+    if path.is_dir():
+        return _in_folder(path.resolve(), workspace)
+    chosen = workspace or Workspace.at(None)
+    return _of_run(_run(wanted, chosen), chosen)
+
+
+def _in_folder(path: Path, workspace: Workspace | None) -> Found:
+    above = [folder.parent for folder in (path, *path.parents) if folder.name == _RUNS]
+    chosen = workspace or (Workspace(above[0]) if above else Workspace.at(None))
+    if (path / FILE_NAME).is_file():
+        return _of_run(Run.open(path), chosen)
+    if (path / _MODEL).is_file():
+        return _finetuned(path, path.name, chosen)
+    if (path / MANIFEST_FILE).is_file():
+        return _pretrained(checkpointed(path.name, path), chosen)
+    raise MissingInputError(
+        "there is no model in this folder",
+        where=str(path),
+        why=f"a run has {FILE_NAME}, a fine-tuned model {_MODEL}, a checkpoint {MANIFEST_FILE}",
+        fix="gfmp runs list shows the runs of a workspace",
+    )
+
+
+def _run(wanted: str, workspace: Workspace) -> Run:
+    store = RunStore(workspace)
+    named = [r for r in store.list() if r.header.name == wanted and r.header.kind in _KINDS]
+    finished = [run for run in named if run.status() is Status.FINISHED]
+    return finished[-1] if finished else store.get(wanted)
+
+
+def _of_run(run: Run, workspace: Workspace) -> Found:
+    if run.header.kind == "pretrain":
+        return _pretrained(pretrained(run), workspace)
+    folders = sorted(path.parent for path in (run.path / "models").glob(f"*/{_MODEL}"))
+    if not folders:
+        raise MissingInputError(
+            f"run {run.id} kept no model",
+            where=str(run.path),
+            why=f"it is a {run.header.kind} run; pretrain and finetune runs keep theirs",
+            fix="gfmp submit a job of kind finetune, and name that",
+        )
+    return _finetuned(folders[0], run.id, workspace)
+
+
+def _pretrained(found: Pretrained, workspace: Workspace) -> Found:
+    return Found(
+        kind="pretrained",
+        model=Ingredient(found.run_id, found.fingerprint),
+        folder=found.path,
+        workspace=workspace,
+        architecture=found.architecture,
+        vocabularies=found.ensemble.vocabularies,
+    )
+
+
+def _finetuned(folder: Path, name: str, workspace: Workspace) -> Found:
+    described: Described = find_model(f"{folder}/", folder, workspace)
+    path = folder / _ENSEMBLE
+    known = {v.name: v for v in Ensemble.from_json(read_json(path), str(path)).vocabularies}
+    return Found(
+        kind="finetuned",
+        model=Ingredient(name, described.model.fingerprint),
+        folder=folder,
+        workspace=workspace,
+        architecture=Architecture.model_validate(read_json(folder / _MODEL)["architecture"]),
+        vocabularies=tuple(known[name] for name in described.cell.vocabularies),
+        target=described.target,
+        task=described.cell.task,
+    )
