@@ -87,7 +87,8 @@ def vocabularies() -> tuple[Vocabulary, Vocabulary]:
     )
 
 
-def _finished(workspace: Workspace, name: str, kind: str) -> Run:
+def finished(workspace: Workspace, name: str, kind: str) -> Run:
+    """Write a run that is finished."""
     new = NewRun(name, kind, 0, "e" * 64, b"kind: x\n", {"what": {}, "cells": []}, ("gfmp",))
     run = RunStore(workspace).create(new)
     with run.open_writer("driver") as ledger:
@@ -98,7 +99,7 @@ def _finished(workspace: Workspace, name: str, kind: str) -> Run:
 
 def pretrained_run(workspace: Workspace, seed: int = 5) -> Run:
     """Write a finished pretraining run named `tiny` with one checkpoint."""
-    run = _finished(workspace, "tiny", "pretrain")
+    run = finished(workspace, "tiny", "pretrain")
     ensemble = Ensemble.of(vocabularies())
     model = build(TINY, ensemble.size, (), "fp32", seed)
     path = run.checkpoints_path / directory_name(7)
@@ -119,7 +120,7 @@ def _named(model: torch.nn.Module) -> list[tuple[str, torch.Tensor]]:
 
 def finetuned_run(workspace: Workspace, num_labels: int = 5) -> Run:
     """Write a finished fine-tuning run named `marks` whose model predicts some labels."""
-    run = _finished(workspace, "marks", "finetune")
+    run = finished(workspace, "marks", "finetune")
     initial = from_pretrained(find_pretrained("tiny", workspace))
     vocabulary = initial.ensemble.vocabularies[0]
     model = TaskModel(initial.encoder(0), HeadShape(num_labels), CPU)

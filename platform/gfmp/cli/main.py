@@ -9,6 +9,7 @@ import traceback
 import click
 
 from gfmp import __version__
+from gfmp.cli.asking import embed, predict
 from gfmp.cli.jobs import plan, submit
 from gfmp.cli.options import FROM_SHELL
 from gfmp.cli.paper import verify_paper
@@ -33,7 +34,7 @@ def gfmp() -> None:
 
 for command in (plan, submit, sweep, report, register_vocab, vocab, tasks, runs, ui):
     gfmp.add_command(command)
-for command in (replay, reproduce, verify_paper):
+for command in (predict, embed, replay, reproduce, verify_paper):
     gfmp.add_command(command)
 runs.add_command(verify)
 

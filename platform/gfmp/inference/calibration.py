@@ -53,7 +53,8 @@ class Calibration:
 
     def to_json(self) -> dict[str, object]:
         """Return it as JSON values."""
-        return {"format_version": FORMAT_VERSION, **asdict(self)}
+        widths = list(self.half_width)
+        return {"format_version": FORMAT_VERSION, **asdict(self), "half_width": widths}
 
     @classmethod
     def from_json(cls, value: Mapping[str, object]) -> Calibration:

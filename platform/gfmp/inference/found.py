@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from gfmp.errors import MissingInputError
+from gfmp.errors import MissingInputError, UsageError
 from gfmp.inference.motif_inputs import Described, find_model
 from gfmp.ledger.header import FILE_NAME
 from gfmp.ledger.run import Run
@@ -64,6 +64,21 @@ class Found:
         """Bases of a sequence that still fits in memory, were every base a token."""
         return int((_BIAS_BYTES / 4 / self.architecture.heads) ** 0.5)
 
+    def predicts(self) -> Target:
+        """Return what a fine-tuned model predicts.
+
+        Raises:
+            UsageError: this one was only pretrained.
+        """
+        if self.target is None:
+            raise UsageError(
+                f"{self.model.name} predicts nothing yet",
+                where=str(self.folder),
+                why="it is a pretrained model, and labels are learned by fine-tuning",
+                fix="gfmp submit jobs/finetune.yaml, and name that run",
+            )
+        return self.target
+
     @property
     def pretrained(self) -> Pretrained:
         """The checkpoint of a pretrained model.
@@ -80,7 +95,8 @@ def find(wanted: str, workspace: Workspace | None = None) -> Found:
     Args:
         wanted: Name of pretraining or fine-tuning runs (the newest finished one), the id of one or
             its beginning, the folder of a run, of a fine-tuned model or of a checkpoint.
-        workspace: Where runs are; None takes the one a folder lies in, else the present one.
+        workspace: Where runs are; a folder in a workspace stays in that one. None takes
+            `$GFMP_WORKSPACE`, or `./workspace`.
 
     Raises:
         MissingInputError: there is none, or the run kept no model.
@@ -96,7 +112,7 @@ def find(wanted: str, workspace: Workspace | None = None) -> Found:
 
 def _in_folder(path: Path, workspace: Workspace | None) -> Found:
     above = [folder.parent for folder in (path, *path.parents) if folder.name == _RUNS]
-    chosen = workspace or (Workspace(above[0]) if above else Workspace.at(None))
+    chosen = Workspace(above[0]) if above else workspace or Workspace.at(None)
     if (path / FILE_NAME).is_file():
         return _of_run(Run.open(path), chosen)
     if (path / _MODEL).is_file():

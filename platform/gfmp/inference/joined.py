@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import csv
+import io
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 from numpy.lib import format as npy_format
 
@@ -84,16 +85,26 @@ def _parquet(out: IO[bytes]) -> Iterator[Callable[[pa.Table], None]]:
 
 @contextlib.contextmanager
 def _tsv(out: IO[bytes]) -> Iterator[Callable[[pa.Table], None]]:
-    settings = pa_csv.WriteOptions(False, delimiter="\t", quoting_style="needed")
+    # Not pyarrow's writer: it puts every text in quotes.
+    text = io.TextIOWrapper(out, encoding="utf-8", newline="")
+    lines = csv.writer(text, delimiter="\t", lineterminator="\n")
     begun: list[bool] = []
 
     def write(table: pa.Table) -> None:
         if not begun:
-            out.write(("\t".join(table.column_names) + "\n").encode())
+            lines.writerow(table.column_names)
             begun.append(True)
-        pa_csv.write_csv(table, out, settings)
+        lines.writerows(zip(*map(_cells, table.columns), strict=True))
 
     yield write
+    text.flush()
+    text.detach()
+
+
+def _cells(column: pa.ChunkedArray) -> list[object]:
+    values: list[object] = column.to_pylist()
+    # Seven digits tell every number of 32 bits near 1 from the next.
+    return [f"{v:.7g}" for v in values] if pa.types.is_floating(column.type) else values
 
 
 _WRITERS = {".parquet": _parquet, ".tsv": _tsv}

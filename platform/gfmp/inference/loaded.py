@@ -73,13 +73,8 @@ class Loaded:
         Raises:
             UsageError: this one was only pretrained.
         """
-        if self.made is None:
-            raise UsageError(
-                f"{self.found.model.name} predicts nothing yet",
-                where=str(self.found.folder),
-                why="it is a pretrained model, and labels are learned by fine-tuning",
-                fix="gfmp submit jobs/finetune.yaml, and name that run",
-            )
+        self.found.predicts()
+        assert self.made is not None, "what predicts was fine-tuned"
         return self.made
 
     def reader(self, *names: str) -> RowReader:

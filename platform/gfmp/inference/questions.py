@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
@@ -12,9 +12,10 @@ from pydantic import TypeAdapter
 from gfmp.errors import UsageError
 from gfmp.genome.locations import LocalFile, digest
 from gfmp.inference.found import Found
+from gfmp.inference.loaded import chosen, depths_of
 from gfmp.inference.row_files import RowFile
 from gfmp.inference.rows import Cut, StretchSize
-from gfmp.inference.states import Wanted
+from gfmp.inference.states import Per, Pool, Wanted
 from gfmp.plan.cells import Ingredient
 from gfmp.storage.hashes import fingerprint
 
@@ -66,12 +67,6 @@ class Question:
         return dict(body)
 
 
-def digests(file: RowFile) -> tuple[str, ...]:
-    """Return the sha256 of a file of sequences, and of its reference where it has one."""
-    paths = (file.path, *([file.reference] if file.reference else []))
-    return tuple(digest(LocalFile(path)) for path in paths)
-
-
 @dataclass(frozen=True)
 class CutRequest:
     """What a person says about the length of rows; 0 leaves it to gfmp.
@@ -111,18 +106,66 @@ def resolve_cut(asked: CutRequest, found: Found) -> Cut:
     return Cut(asked.window_bp, step, found.shortest_bp, longest)
 
 
-def size_of(found: Found, wanted: Wanted | None) -> StretchSize:
-    """Decide how much is committed together, so that its answers take about 64 MB at most.
+@dataclass(frozen=True)
+class Asked:
+    """A file for a model.
+
+    Attributes:
+        found: The model.
+        file: The file.
+        cut: How its records become rows.
+        device: `cpu` or `cuda`.
+    """
+
+    found: Found
+    file: RowFile
+    cut: Cut
+    device: str
+
+    def digests(self) -> tuple[str, ...]:
+        """Return the sha256 of the file, and of its reference where it has one."""
+        paths = (self.file.path, *([self.file.reference] if self.file.reference else []))
+        return tuple(digest(LocalFile(path)) for path in paths)
+
+
+def predict_question(asked: Asked, *, calibrated: bool) -> Question:
+    """Ask a fine-tuned model for predictions.
+
+    Raises:
+        UsageError: the model was only pretrained.
+    """
+    num_outputs = asked.found.predicts().num_outputs
+    size = StretchSize(min(_ROWS, max(1, _NUMBERS // (2 * num_outputs))), _BASES)
+    made_of = (asked.found.model, asked.file, asked.digests(), asked.cut, size, asked.device)
+    return Question("predict", *made_of, calibrated=calibrated)
+
+
+def embed_question(
+    asked: Asked, *, vocabulary: str, layers: Sequence[int], per: Per, pool: Pool
+) -> Question:
+    """Ask a model for hidden states.
 
     Args:
-        found: The model.
-        wanted: The states that are asked for; None for predictions.
+        asked: File and model.
+        vocabulary: In which vocabulary; may be empty where the model reads one.
+        layers: Depths; 0 is the embedding, -1 the last block.
+        per: See `Wanted`.
+        pool: See `Wanted`.
+
+    Raises:
+        UsageError: the model has no such layer or vocabulary.
     """
-    if wanted is None:
-        assert found.target is not None, "predictions have a target"
-        return StretchSize(min(_ROWS, max(1, _NUMBERS // (2 * found.target.num_outputs))), _BASES)
-    numbers = len(wanted.layers) * wanted.width(found.architecture.width)
-    affordable = max(1, _NUMBERS // numbers)
+    found = asked.found
+    wanted = Wanted(per, depths_of(found, layers), pool)
+    name = chosen(found, vocabulary)
+    size = _size_of(wanted, found.architecture.width)
+    made_of = (found.model, asked.file, asked.digests(), asked.cut, size, asked.device)
+    return Question("embed", *made_of, vocabulary=name, wanted=wanted)
+
+
+def _size_of(wanted: Wanted, hidden: int) -> StretchSize:
+    """Decide how much is committed together: its states take about 64 MB at most."""
+    affordable = max(1, _NUMBERS // (len(wanted.layers) * wanted.width(hidden)))
     if wanted.per == "sequence":
         return StretchSize(min(_ROWS, affordable), _BASES)
     return StretchSize(_ROWS, min(_BASES, affordable))

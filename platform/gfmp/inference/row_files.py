@@ -61,7 +61,13 @@ class RowFile:
     reference: str = ""
 
     @classmethod
-    def of(cls, path: Path, reference: Path | None = None, **columns: str) -> RowFile:
+    def of(
+        cls,
+        path: Path,
+        reference: Path | None = None,
+        sequence_column: str = "",
+        name_column: str = "",
+    ) -> RowFile:
         """Name a file; its format is told by its name.
 
         Raises:
@@ -86,7 +92,7 @@ class RowFile:
                 fix=add if form == "bed" else "leave --reference out",
             )
         standing = str(reference.resolve()) if reference else ""
-        return cls(str(path.resolve()), form, reference=standing, **columns)
+        return cls(str(path.resolve()), form, sequence_column, name_column, standing)
 
     def rows(self, cut: Cut, workspace: Workspace) -> Iterator[Row]:
         """Yield the rows of the file, in its order; lower case reads as upper case, U as T.

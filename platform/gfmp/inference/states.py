@@ -72,10 +72,7 @@ def states(
             (packed,) = rows.views.pack(chunk, compute.device)
             layers = list(hidden_states(encoder, packed, wanted.layers))
             for row, values in zip(chunk.tolist(), _parts(layers, packed, wanted), strict=True):
-                found[row] = values
-            if wanted.per == "base":
-                for row in chunk.tolist():
-                    found[row] = _of_bases(found[row], rows, row)
+                found[row] = _of_bases(values, rows, row) if wanted.per == "base" else values
             tick(len(chunk))
     return found
 

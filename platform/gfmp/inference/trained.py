@@ -23,7 +23,7 @@ from gfmp.inference.bars import bar
 from gfmp.inference.found import Found, find
 from gfmp.inference.loaded import Loaded, chosen, depths_of
 from gfmp.inference.predicting import Predictions, calibration_of, predictions
-from gfmp.inference.states import Per, Pool, Wanted, states
+from gfmp.inference.states import Pool, Wanted, states
 from gfmp.inference.variant_table import VariantWindows, score_table
 from gfmp.learners.compute import AUTOMATIC, Compute
 from gfmp.storage.workspace import Workspace
@@ -48,8 +48,8 @@ def load(
     Args:
         run_or_path: Name of pretraining or fine-tuning runs (the newest finished one), the id of
             one or its beginning, or the folder of a run, of a fine-tuned model or of a checkpoint.
-        workspace: Where runs are; None takes the one the folder lies in, `$GFMP_WORKSPACE`, or
-            `./workspace`.
+        workspace: Where runs are; a folder in a workspace stays in that one. None takes
+            `$GFMP_WORKSPACE`, or `./workspace`.
         device: `auto` takes a GPU where there is one.
         threads: CPU threads.
 
@@ -372,6 +372,3 @@ def _batches(texts: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
         if place == len(texts) or batch[place] != batch[first]:
             yield texts[first:place]
             first = place
-
-
-__all__ = ["Per", "TrainedModel", "load"]
