@@ -71,14 +71,14 @@ def join(shards: Iterable[pa.Table], path: Path, num_rows: int) -> None:
 def _parquet(out: IO[bytes]) -> Iterator[Callable[[pa.Table], None]]:
     writers: list[pq.ParquetWriter] = []
 
-    def write(table: pa.Table) -> None:
+    def _write(table: pa.Table) -> None:
         if not writers:
             writers.append(
                 pq.ParquetWriter(out, table.schema, compression="zstd", write_page_checksum=True)
             )
         writers[0].write_table(table)
 
-    yield write
+    yield _write
     for writer in writers:
         writer.close()
 
@@ -90,13 +90,13 @@ def _tsv(out: IO[bytes]) -> Iterator[Callable[[pa.Table], None]]:
     lines = csv.writer(text, delimiter="\t", lineterminator="\n")
     begun: list[bool] = []
 
-    def write(table: pa.Table) -> None:
+    def _write(table: pa.Table) -> None:
         if not begun:
             lines.writerow(table.column_names)
             begun.append(True)
         lines.writerows(zip(*map(_cells, table.columns), strict=True))
 
-    yield write
+    yield _write
     text.flush()
     text.detach()
 
@@ -117,18 +117,20 @@ def _join_npy(shards: Iterable[pa.Table], path: Path, num_rows: int) -> None:
         streamed_write(rows_path) as rows_out,
         _tsv(rows_out) as write,
     ):
-        begun = False
-        for table in shards:
+        for place, table in enumerate(shards):
             names = [name for name in table.column_names if name.startswith(_VECTOR)]
             layers = [_matrix(table[name]) for name in names]
             values = layers[0] if len(layers) == 1 else np.stack(layers, axis=1)
-            if not begun:
-                header = npy_format.header_data_from_array_1_0(values)
-                header["shape"] = (num_rows, *values.shape[1:])
-                npy_format.write_array_header_2_0(out, header)
-                begun = True
+            if place == 0:
+                _begin_npy(out, values, num_rows)
             out.write(np.ascontiguousarray(values).tobytes())
             write(table.drop_columns(names))
+
+
+def _begin_npy(out: IO[bytes], values: np.ndarray, num_rows: int) -> None:
+    """Write the header of an array of `num_rows` rows that begins with `values`."""
+    header = npy_format.header_data_from_array_1_0(values)
+    npy_format.write_array_header_2_0(out, {**header, "shape": (num_rows, *values.shape[1:])})
 
 
 def _matrix(column: pa.ChunkedArray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -170,17 +171,14 @@ def _first(names: Sequence[str], header: Sequence[str]) -> str:
 def _bed(path: str, reference: str, workspace: Workspace) -> Iterator[Record]:
     letters = find_letters(PinnedFile(LocalFile(reference)), workspace.references)
     known: dict[str, str] = {}
-    try:
-        with open_location(LocalFile(path)) as stream:
-            for one in read_intervals(stream, path):
-                if one.contig not in known:
-                    known[one.contig] = _meant(one, letters, reference)
-                contig = known[one.contig]
-                _check_end(one, letters.lengths[contig])
-                blocks = _fetched(letters, contig, one)
-                yield Record(one.name or one.contig, one.where, blocks, one.start, one.strand)
-    finally:
-        letters.close()
+    with contextlib.closing(letters), open_location(LocalFile(path)) as stream:
+        for one in read_intervals(stream, path):
+            if one.contig not in known:
+                known[one.contig] = _meant(one, letters, reference)
+            contig = known[one.contig]
+            _check_end(one, letters.lengths[contig])
+            blocks = _fetched(letters, contig, one)
+            yield Record(one.name or one.contig, one.where, blocks, one.start, one.strand)
 
 
 def _meant(one: Interval, letters: Letters, reference: str) -> str:
