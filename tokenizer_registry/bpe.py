@@ -11,6 +11,7 @@ from pathlib import Path
 from gfmp.errors import VocabularyError
 from gfmp.vocabulary.family import Recipe
 from gfmp.vocabulary.fields import Fields, json_place
+from gfmp.vocabulary.stock import Stock
 from gfmp.vocabulary.tokenizer import Tokenizer
 from gfmp.vocabulary.vocabulary import FIRST_WORD, Vocabulary
 from tokenizer_registry._bpe_import import read_tokenizer_json
@@ -62,6 +63,11 @@ class BpeFamily(SizedFamily):
                     fix="build the vocabulary again",
                 )
         return BpeTokenizer(vocabulary, merges)
+
+    def stock(self, vocabulary: Vocabulary) -> Stock:
+        """Return how the library `tokenizers` reads as this family does."""
+        payload = Fields(vocabulary.payload, json_place(vocabulary.name), ("payload",))
+        return Stock("BPE", merges=payload.texts("merges"))
 
     def import_file(self, path: Path, name: str) -> Vocabulary | None:
         """Read a Hugging Face tokenizer.json; None unless the file ends in .json.

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from gfmp.errors import VocabularyError
 from gfmp.vocabulary.family import Recipe, Setting
+from gfmp.vocabulary.stock import Stock
 from gfmp.vocabulary.tokenizer import (
     OTHER_CODE,
     Encoded,
@@ -173,6 +174,10 @@ class CodonFamily:
                 fix="build the vocabulary again",
             )
         return CodonTokenizer(vocabulary)
+
+    def stock(self, vocabulary: Vocabulary) -> Stock:
+        """Return how the library `tokenizers` reads as this family does."""
+        return Stock("WordLevel", spacing="codons")
 
     def size_bounds(self, recipe: Recipe) -> tuple[int, int]:
         """Return the number of ids twice: it is known before the vocabulary is built."""

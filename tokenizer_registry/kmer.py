@@ -14,6 +14,7 @@ from pathlib import Path
 
 from gfmp.errors import VocabularyError
 from gfmp.vocabulary.family import Recipe, Setting
+from gfmp.vocabulary.stock import Stock
 from gfmp.vocabulary.tokenizer import Tokenizer
 from gfmp.vocabulary.vocabulary import BASES, FIRST_WORD, Vocabulary
 from tokenizer_registry._kmer_codes import MAX_K
@@ -112,6 +113,13 @@ class KmerFamily:
         if vocabulary.overlapping:
             return OverlappingTokenizer(vocabulary)
         return SuccessiveTokenizer(vocabulary, k)
+
+    def stock(self, vocabulary: Vocabulary) -> Stock:
+        """Return how the library `tokenizers` reads as this family does."""
+        if vocabulary.overlapping:
+            return Stock("WordLevel", spacing="windows")
+        k = max(map(len, vocabulary.words))
+        return Stock("WordLevel", (f"[ACGT]{{{k}}}|[ACGTN]",))
 
     def size_bounds(self, recipe: Recipe) -> tuple[int, int]:
         """Return the number of ids twice: it is known before the vocabulary is built."""

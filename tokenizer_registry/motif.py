@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from gfmp.errors import VocabularyError
 from gfmp.vocabulary.family import Recipe, Setting
+from gfmp.vocabulary.stock import Stock
 from gfmp.vocabulary.tokenizer import OTHER_CODE, Encoded, Tokenizer, join_words, pack, tiled
 from gfmp.vocabulary.vocabulary import BASES, FIRST_WORD, Vocabulary
 from tokenizer_registry._jaspar import GROUPS, count_matrices
@@ -159,6 +160,15 @@ class MotifFamily:
         if short != set(_fillers(k)):
             raise _broken(vocabulary, f"it has {len(short)} words below {SHORTEST_BP} bases")
         return MotifTokenizer(vocabulary, k)
+
+    def stock(self, vocabulary: Vocabulary) -> Stock:
+        """Return how the library `tokenizers` reads as this family does."""
+        k = max(len(word) for word in vocabulary.words if len(word) < SHORTEST_BP)
+        motifs = [word for word in vocabulary.words if len(word) >= SHORTEST_BP]
+        longest_first = "|".join(sorted(motifs, key=len, reverse=True))
+        # Motifs are cut out first; the second cut tiles what is left and leaves them whole.
+        tiles = f"\\A(?:{longest_first})\\z|[ACGT]{{{k}}}|[ACGTN]"
+        return Stock("WordLevel", (longest_first, tiles))
 
     def size_bounds(self, recipe: Recipe) -> tuple[int, int]:
         """Return the number of ids twice: it is known before the vocabulary is built."""

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gfmp.vocabulary.family import Recipe, Setting
+from gfmp.vocabulary.stock import Stock
 from gfmp.vocabulary.tokenizer import OTHER_CODE, Encoded, Tokenizer, join_words, pack, tiled
 from gfmp.vocabulary.vocabulary import BASES, FIRST_WORD, UNK, Vocabulary
 
@@ -69,6 +70,10 @@ class NucleotideFamily:
     def tokenizer(self, vocabulary: Vocabulary) -> Tokenizer:
         """Return the tokenizer of `vocabulary`."""
         return NucleotideTokenizer(vocabulary)
+
+    def stock(self, vocabulary: Vocabulary) -> Stock:
+        """Return how the library `tokenizers` reads as this family does."""
+        return Stock("BPE")
 
     def size_bounds(self, recipe: Recipe) -> tuple[int, int]:
         """Return the number of ids twice: it is known before the vocabulary is built."""

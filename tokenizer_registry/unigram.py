@@ -12,6 +12,7 @@ from typing import TypeGuard
 from gfmp.errors import VocabularyError
 from gfmp.vocabulary.family import Recipe
 from gfmp.vocabulary.fields import Fields, json_place
+from gfmp.vocabulary.stock import UNKNOWN_LETTER, Stock
 from gfmp.vocabulary.tokenizer import Tokenizer
 from gfmp.vocabulary.vocabulary import BASES, FIRST_WORD, Vocabulary
 from tokenizer_registry._lattice import LONGEST_BP
@@ -65,6 +66,12 @@ class UnigramFamily(SizedFamily):
         if len(longest) > LONGEST_BP or not set(BASES) <= set(vocabulary.words):
             raise _broken(f"vocabulary {vocabulary.name!r}", f"its longest word is {longest!r}")
         return UnigramTokenizer(vocabulary, costs)
+
+    def stock(self, vocabulary: Vocabulary) -> Stock:
+        """Return how the library `tokenizers` reads as this family does."""
+        payload = Fields(vocabulary.payload, json_place(vocabulary.name), ("payload",))
+        costs = tuple(cost for cost in payload.items("costs") if _is_cost(cost))
+        return Stock("Unigram", (UNKNOWN_LETTER,), costs=costs)
 
 
 def _is_cost(value: object) -> TypeGuard[int]:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from gfmp.errors import VocabularyError
 from gfmp.vocabulary.family import Recipe
+from gfmp.vocabulary.stock import UNKNOWN_LETTER, Stock
 from gfmp.vocabulary.tokenizer import Encoded, Tokenizer, join_words, pack, tiled
 from gfmp.vocabulary.vocabulary import BASES, FIRST_WORD, Vocabulary
 from tokenizer_registry._bpe_training import train
@@ -92,6 +93,10 @@ class WordpieceFamily(SizedFamily):
                     fix="build the vocabulary again",
                 )
         return WordpieceTokenizer(vocabulary)
+
+    def stock(self, vocabulary: Vocabulary) -> Stock:
+        """Return how the library `tokenizers` reads as this family does."""
+        return Stock("WordPiece", (UNKNOWN_LETTER,))
 
 
 FAMILIES = (WordpieceFamily(),)

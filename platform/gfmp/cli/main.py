@@ -10,6 +10,7 @@ import click
 
 from gfmp import __version__
 from gfmp.cli.asking import embed, predict
+from gfmp.cli.export import export
 from gfmp.cli.jobs import plan, submit
 from gfmp.cli.options import FROM_SHELL
 from gfmp.cli.paper import verify_paper
@@ -34,7 +35,7 @@ def gfmp() -> None:
 
 for command in (plan, submit, sweep, report, register_vocab, vocab, tasks, runs, ui):
     gfmp.add_command(command)
-for command in (predict, embed, replay, reproduce, verify_paper):
+for command in (predict, embed, export, replay, reproduce, verify_paper):
     gfmp.add_command(command)
 runs.add_command(verify)
 

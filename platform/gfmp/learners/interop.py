@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,9 +18,10 @@ from torch import Tensor
 from gfmp.errors import DataError, MissingInputError, Problem, RefusedError
 from gfmp.learners.foreign_tokens import ForeignTokens, read_tokens
 from gfmp.learners.initial import Initial
-from gfmp.model.interop import POSITIONS, WORDS, encoder_part, encoder_state, misfits
+from gfmp.model.interop import POSITIONS, TYPES, WORDS, encoder_part, encoder_state, misfits
 from gfmp.model.layers import LAYER_NORM_EPSILON
 from gfmp.spec.model import Architecture
+from gfmp.storage.atomic import read_json
 from gfmp.storage.hashes import fingerprint, sha256_file
 from gfmp.vocabulary.ensemble import Ensemble
 from gfmp.vocabulary.fields import Fields, json_place
@@ -28,7 +29,7 @@ from gfmp.vocabulary.vocabulary import SPECIALS
 
 # Goes up when the same folder gives other weights.
 IMPORT_VERSION = 1
-CONFIG_FILE = "config.json"
+CONFIG_FILE, ENSEMBLE_FILE = "config.json", "ensemble.json"
 WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
 # What other programs put pickles into.
 _PICKLE_ENDINGS = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
@@ -43,14 +44,46 @@ _SAFE_ROUTE = (
 @dataclass(frozen=True)
 class _Weights:
     path: Path
-    part: Mapping[str, Tensor]
+    every: Mapping[str, Tensor]
+
+    @property
+    def part(self) -> Mapping[str, Tensor]:
+        return encoder_part(self.every)
+
+
+@dataclass(frozen=True)
+class ForeignFolder:
+    """A folder that was read.
+
+    Attributes:
+        initial: Its encoder.
+        path: File of the weights.
+        weights: All of them by the names of the file, a head's too.
+        rows: For each row of our table the row of theirs.
+    """
+
+    initial: Initial
+    path: Path
+    weights: Mapping[str, Tensor]
+    rows: Sequence[int]
+
+    @property
+    def types_D(self) -> Tensor:
+        """Row 0 of the token-type embedding, which our table holds with the words; fp32."""
+        return encoder_part(self.weights)[TYPES][0].float()
 
 
 def from_folder(folder: Path, vocabulary: str = "") -> Initial:
-    """Return the encoder of a folder with config.json, weights and a tokenizer.
+    """Return the encoder of a folder; see `read_folder`."""
+    return read_folder(folder, vocabulary).initial
 
-    Its hidden states are those of the public code without dropout. Rows begin with a prompt only
-    where the folder's tokenizer has one ([BPE], [KMER], as in Genomics-FM).
+
+def read_folder(folder: Path, vocabulary: str = "") -> ForeignFolder:
+    """Return a folder with config.json, weights and a tokenizer, its encoder as one of ours.
+
+    One that gfmp exported says its vocabularies itself, and keeps their names. Hidden states are
+    those of the public code without dropout. Rows begin with a prompt only where the folder's
+    tokenizer has one ([BPE], [KMER], as in Genomics-FM; [PROMPT:NAME] in ours).
 
     Args:
         folder: The folder; nothing of it is executed.
@@ -68,9 +101,15 @@ def from_folder(folder: Path, vocabulary: str = "") -> Initial:
     architecture = _architecture(config)
     weights = _weights(folder)
     _check(architecture, config, weights)
-    tokens = read_tokens(folder, vocabulary or name or "foreign")
-    ensemble = Ensemble.of([tokens.vocabulary])
-    rows = _rows(ensemble, tokens, weights)
+    own = folder / ENSEMBLE_FILE
+    if own.is_file():
+        ensemble = Ensemble.from_json(read_json(own), str(own))
+        prompted = config.value.get("prompted") is True
+        rows = _own_rows(ensemble, own, weights)
+    else:
+        tokens = read_tokens(folder, vocabulary or name or "foreign")
+        ensemble, prompted = Ensemble.of([tokens.vocabulary]), bool(tokens.prompt)
+        rows = _rows(ensemble, tokens, weights)
     state = encoder_state(architecture, weights.part, rows)
     identity = {
         "import": IMPORT_VERSION,
@@ -79,8 +118,9 @@ def from_folder(folder: Path, vocabulary: str = "") -> Initial:
         "ensemble": ensemble.fingerprint,
         "rows": rows,
     }
-    prompted = bool(tokens.prompt)
-    return Initial(folder.name, fingerprint(identity), architecture, ensemble, state, prompted)
+    names = (folder.name, fingerprint(identity))
+    initial = Initial(*names, architecture, ensemble, state, prompted)
+    return ForeignFolder(initial, weights.path, weights.every, rows)
 
 
 def _config(folder: Path) -> Fields:
@@ -136,7 +176,7 @@ def _weights(folder: Path) -> _Weights:
             why=f"they are read from {' or '.join(WEIGHT_FILES)}, whole in one file",
             fix="save the model's state into one of those files",
         )
-    return _Weights(found[0], encoder_part(_loaded(found[0])))
+    return _Weights(found[0], _loaded(found[0]))
 
 
 def _refused(path: Path, why: str) -> RefusedError:
@@ -203,6 +243,18 @@ def _check(architecture: Architecture, config: Fields, weights: _Weights) -> Non
             why="the encoder has ALiBi instead; in the code of Genomics-FM an argument chooses",
             fix='if it was trained with ALiBi, write "use_alibi": true into config.json',
         )
+
+
+def _own_rows(ensemble: Ensemble, path: Path, weights: _Weights) -> list[int]:
+    num_rows = len(weights.part[WORDS])
+    if num_rows != ensemble.size:
+        raise DataError(
+            f"the vocabularies have {ensemble.size:,} rows, the weights have {num_rows:,}",
+            where=str(path),
+            why="each token has a row of the embedding table",
+            fix="export the model again",
+        )
+    return list(range(num_rows))
 
 
 def _rows(ensemble: Ensemble, tokens: ForeignTokens, weights: _Weights) -> list[int]:

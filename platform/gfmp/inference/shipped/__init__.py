@@ -1,0 +1,1 @@
+"""Files that travel with an exported model and read it without gfmp; nothing here imports gfmp."""
