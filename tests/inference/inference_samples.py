@@ -97,15 +97,17 @@ def finished(workspace: Workspace, name: str, kind: str) -> Run:
     return run
 
 
-def pretrained_run(workspace: Workspace, seed: int = 5) -> Run:
-    """Write a finished pretraining run named `tiny` with one checkpoint."""
+def pretrained_run(workspace: Workspace, seed: int = 5, scale: float = 3.0) -> Run:
+    """Write a finished pretraining run named `tiny` with one checkpoint.
+
+    Fresh weights are so small that every word is as likely; scaled, they say something.
+    """
     run = finished(workspace, "tiny", "pretrain")
     ensemble = Ensemble.of(vocabularies())
     model = build(TINY, ensemble.size, (), "fp32", seed)
     path = run.checkpoints_path / directory_name(7)
     path.mkdir(parents=True)
-    # Fresh weights are so small that every word is as likely; these say something.
-    state = {name: 3.0 * p.detach() if p.ndim > 1 else p.detach() for name, p in _named(model)}
+    state = {name: scale * p.detach() if p.ndim > 1 else p.detach() for name, p in _named(model)}
     save_file({name: p.contiguous() for name, p in state.items()}, path / WEIGHTS_FILE)
     write_json(path / ENSEMBLE_FILE, ensemble.to_json())
     files = {name: stored_file(path / name) for name in (WEIGHTS_FILE, ENSEMBLE_FILE)}

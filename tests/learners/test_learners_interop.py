@@ -202,6 +202,17 @@ def test_safetensors_half_precision_and_bare_names_load_alike(folder: Path) -> N
     assert all(w.dtype == torch.float32 for w in half.state.values())
 
 
+def test_a_header_whose_length_begins_like_a_pickle_is_read(folder: Path) -> None:
+    path, lengths = folder / "model.safetensors", set()
+    for padding in range(0, 256, 8):
+        save_file(public_weights(96), path, {"note": "x" * padding})
+        lengths.add(path.read_bytes()[0])
+        if path.read_bytes()[0] == 0x80:
+            break
+    assert path.read_bytes()[0] == 0x80, lengths
+    assert from_folder(folder).state is not None
+
+
 def test_the_fingerprint_is_of_the_content(folder: Path) -> None:
     first = from_folder(folder, "a")
     assert first.fingerprint == from_folder(folder, "a").fingerprint

@@ -34,6 +34,7 @@ WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
 # What other programs put pickles into.
 _PICKLE_ENDINGS = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 _PICKLE_STARTS = (b"\x80", b"PK\x03\x04")
+_LENGTH_BYTES = 8
 _MOST_SHOWN = 10
 _SAFE_ROUTE = (
     "on a machine that may be lost, load it with the program that wrote it and save it with "
@@ -213,7 +214,9 @@ def _loaded(path: Path) -> Mapping[str, Tensor]:
 
 def _starts_as_pickle(path: Path) -> bool:
     with path.open("rb") as stream:
-        return stream.read(4).startswith(_PICKLE_STARTS)
+        start = stream.read(_LENGTH_BYTES + 1)
+    # The length of a safetensors header, which comes first, may begin with the same byte.
+    return start.startswith(_PICKLE_STARTS) and not start.endswith(b"{")
 
 
 def _check(architecture: Architecture, config: Fields, weights: _Weights) -> None:
