@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import shlex
+import sys
 import tempfile
 import time
 import warnings
@@ -53,10 +54,15 @@ class Registered:
         return f"models:/{self.name}/{self.version}"
 
     def serve_command(self, port: int) -> str:
-        """Return the command that serves it on this machine."""
+        """Return the shell line that serves it on 127.0.0.1.
+
+        MLflow starts its server by name, so the programs beside this Python come first.
+        """
         words = ["mlflow", "models", "serve", "-m", self.uri, "--env-manager", "local"]
-        setting = f"MLFLOW_TRACKING_URI={shlex.quote(self.tracking_uri)}"
-        return f"{setting} {shlex.join([*words, '--port', str(port)])}"
+        programs = shlex.quote(str(Path(sys.executable).parent))
+        store = shlex.quote(self.tracking_uri)
+        settings = f'PATH={programs}:"$PATH" MLFLOW_TRACKING_URI={store}'
+        return f"{settings} {shlex.join([*words, '--port', str(port)])}"
 
 
 @dataclass(frozen=True)
