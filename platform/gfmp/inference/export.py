@@ -19,7 +19,7 @@ from gfmp.inference.shipped import gfmp_network
 from gfmp.learners.interop import CONFIG_FILE, ENSEMBLE_FILE, WEIGHT_FILES
 from gfmp.model.interop import NUM_TYPES
 from gfmp.model.layers import LAYER_NORM_EPSILON
-from gfmp.storage.atomic import staged_directory, storage_faults, write_json
+from gfmp.storage.atomic import atomic_write, staged_directory, storage_faults, write_json
 from gfmp.training.tensors import write_tensors
 from gfmp.vocabulary.registry import FamilyRegistry
 from gfmp.vocabulary.stock import stock_of, tokenizer_json
@@ -81,9 +81,9 @@ def write_folder(model: Exportable, lineage: Lineage, folder: Path) -> None:
         with storage_faults(folder):
             write_tensors(model.weights, staging / WEIGHT_FILES[0], {"format": "pt"})
         for name in _CODE:
-            (staging / name).write_bytes((_SHIPPED / name).read_bytes())
+            atomic_write(staging / name, (_SHIPPED / name).read_bytes())
         card = model_card(model, lineage, entries)
-        (staging / CARD_FILE).write_text(card, encoding="utf-8")
+        atomic_write(staging / CARD_FILE, card.encode("utf-8"))
 
 
 def config_json(model: Exportable, entries: list[dict[str, object]]) -> dict[str, object]:
@@ -143,7 +143,7 @@ def _write_vocabulary(model: Exportable, index: int, staging: Path) -> dict[str,
     prompted = model.initial.prompted
     body = tokenizer_json(ensemble, index, stock, prompted=prompted)
     text = json.dumps(body, ensure_ascii=True, separators=(",", ":"))
-    (folder / TOKENIZER_FILE).write_text(text + "\n", encoding="ascii")
+    atomic_write(folder / TOKENIZER_FILE, f"{text}\n".encode("ascii"))
     entry: dict[str, object] = {
         "name": vocabulary.name,
         "fingerprint": vocabulary.fingerprint,
@@ -163,7 +163,8 @@ def _write_vocabulary(model: Exportable, index: int, staging: Path) -> dict[str,
 def _write_tokenizer(staging: Path, folder: Path, entry: dict[str, object]) -> None:
     """Write what `transformers` wants beside a tokenizer.json, and the file at the root too."""
     if not (folder / TOKENIZER_FILE).exists():
-        (folder / TOKENIZER_FILE).write_bytes((staging / str(entry["tokenizer"])).read_bytes())
+        written = staging / str(entry["tokenizer"])
+        atomic_write(folder / TOKENIZER_FILE, written.read_bytes())
     names = ("pad_token", "unk_token", "cls_token", "sep_token", "mask_token")
     config: dict[str, object] = {
         **{
@@ -178,7 +179,7 @@ def _write_tokenizer(staging: Path, folder: Path, entry: dict[str, object]) -> N
         config["auto_map"] = {"AutoTokenizer": [None, "tokenization_gfmp.GfmpTokenizer"]}
         config["gfmp_words"] = entry
         for name in (_NETWORK, _WORDS):
-            (folder / name).write_bytes((_SHIPPED / name).read_bytes())
+            atomic_write(folder / name, (_SHIPPED / name).read_bytes())
     write_json(folder / _TOKENIZER_CONFIG, config)
 
 

@@ -49,6 +49,7 @@ class _Weights:
 
     @property
     def part(self) -> Mapping[str, Tensor]:
+        """Those of embeddings and blocks."""
         return encoder_part(self.every)
 
 
