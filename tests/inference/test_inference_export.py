@@ -24,9 +24,9 @@ from gfmp.inference.export import write_folder
 from gfmp.inference.exportable import of_finetuned
 from gfmp.inference.masked import Masked, packer
 from gfmp.inference.model_card import Lineage
+from gfmp.inference.origins import Asked, find_trained
 from gfmp.inference.shipped import gfmp_network
 from gfmp.inference.texts import split_tokens
-from gfmp.inference.origins import Asked, find_trained
 from gfmp.learners.finetuned import Finetuned, load
 from gfmp.learners.head import HeadShape, TaskModel
 from gfmp.learners.initial import from_pretrained

@@ -21,8 +21,8 @@ from inference_samples import CPU, World, random_dna
 from gfmp.errors import CorruptArtefactError
 from gfmp.inference.export import write_folder
 from gfmp.inference.masked import packer
-from gfmp.inference.texts import split_tokens
 from gfmp.inference.origins import Asked, find_trained
+from gfmp.inference.texts import split_tokens
 from gfmp.learners.finetuned import load
 from gfmp.learners.views import SplitViews
 from gfmp.ledger.store import RunStore
@@ -111,6 +111,7 @@ def asked(address: str, sequences: list[str]) -> list[dict[str, float]]:
     return rows
 
 
+@pytest.mark.long
 def test_mlflow_serves_our_numbers(world: World, tmp_path: Path) -> None:
     model = registered("marks", world.workspace, tmp_path / "out")
     with served(model, tmp_path) as address:

@@ -20,8 +20,8 @@ from gfmp.inference.export import write_folder
 from gfmp.inference.exportable import load_foreign, of_masked
 from gfmp.inference.masked import Masked
 from gfmp.inference.model_card import Lineage
-from gfmp.inference.texts import split_tokens
 from gfmp.inference.origins import Asked, find_trained
+from gfmp.inference.texts import split_tokens
 from gfmp.learners.interop import from_folder
 from gfmp.ledger.store import RunStore
 
