@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gfmp.cli.completing import complete_runs
 from gfmp.cli.options import JOB, json_option, set_option, supervised, workspace_option
 from gfmp.errors import SpecError, UsageError
 from gfmp.storage.workspace import Workspace
@@ -96,7 +97,12 @@ def _plan_other(spec: JobSpec, document: Document, workspace: Workspace, as_json
 
 @click.command()
 @click.argument("job", type=JOB, required=False)
-@click.option("--resume", metavar="RUN", help="Continue this run at the exact next sample.")
+@click.option(
+    "--resume",
+    metavar="RUN",
+    shell_complete=complete_runs,
+    help="Continue this run at the exact next sample.",
+)
 @click.option("--new", is_flag=True, help="Begin another run beside an unfinished one of JOB.")
 @click.option(
     "--profile-startup", is_flag=True, help="Show where the time up to the first step went."

@@ -10,12 +10,14 @@ import click
 
 from gfmp import __version__
 from gfmp.cli.asking import embed, predict
+from gfmp.cli.completion import answer, completion
 from gfmp.cli.export import export
 from gfmp.cli.jobs import plan, submit
 from gfmp.cli.options import FROM_SHELL
 from gfmp.cli.paper import verify_paper
 from gfmp.cli.replay import replay, reproduce
 from gfmp.cli.runs import runs, ui
+from gfmp.cli.schemas import explain, schema
 from gfmp.cli.sweeps import report, sweep
 from gfmp.cli.tasks import tasks
 from gfmp.cli.verify import verify
@@ -26,16 +28,21 @@ from gfmp.errors import GfmpError, InterruptedRunError
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80})
 @click.version_option(__version__, prog_name="gfmp")
 def gfmp() -> None:
-    """Pretrain and compare DNA foundation models with ensemble vocabularies.
+    r"""Pretrain and compare DNA foundation models with ensemble vocabularies.
 
-    Start with:  gfmp plan jobs/pretrain.yaml
-    then:        gfmp submit jobs/pretrain.yaml
+    \b
+    With own sequences:  gfmp init my-lab --fasta genome.fa --labels labels.csv
+    With the demo's:     gfmp plan jobs/pretrain.yaml
+                         gfmp submit jobs/pretrain.yaml
+    Something wrong?     gfmp doctor
     """
 
 
 for command in (plan, submit, sweep, report, register_vocab, vocab, tasks, runs, ui):
     gfmp.add_command(command)
 for command in (predict, embed, export, replay, reproduce, verify_paper):
+    gfmp.add_command(command)
+for command in (schema, explain, completion):
     gfmp.add_command(command)
 runs.add_command(verify)
 
@@ -45,6 +52,8 @@ def main() -> None:
     from gfmp.cli.render.errors import show_error
 
     output = sys.stdout
+    if (answered := answer(gfmp)) is not None:
+        sys.exit(answered)
     try:
         status = gfmp.main(standalone_mode=False, obj=FROM_SHELL)
     except GfmpError as fault:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gfmp.cli.completing import complete_runs
 from gfmp.cli.options import json_option, workspace_option
 from gfmp.errors import UsageError
 from gfmp.storage.workspace import Workspace
@@ -18,7 +19,14 @@ if TYPE_CHECKING:
 
 @click.command("verify")
 @click.argument("table", required=False)
-@click.option("--run", "runs", multiple=True, metavar="RUN", help="Lay this sweep's scores beside.")
+@click.option(
+    "--run",
+    "runs",
+    multiple=True,
+    metavar="RUN",
+    shell_complete=complete_runs,
+    help="Lay this sweep's scores beside.",
+)
 @click.option(
     "--numbers",
     "files",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from gfmp.errors import MissingInputError, SpecError
 from gfmp.spec.load import overridden
+from gfmp.spec.project import named_folders
 from gfmp.storage.documents import Document, Key
 from gfmp.vocabulary.family import Recipe
 from gfmp.vocabulary.fields import Fields
@@ -62,7 +63,8 @@ def _split(assignments: tuple[str, ...]) -> dict[str, str]:
 
 def _named(name: str, family: str, families: FamilyRegistry) -> Recipe:
     try:
-        known = find_recipe(name, families, families.recipe_folders)
+        own = named_folders("vocabularies", Path.cwd())
+        known = find_recipe(name, families, (*families.recipe_folders, *own))
     except MissingInputError:
         if not family:
             raise

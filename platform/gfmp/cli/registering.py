@@ -8,6 +8,7 @@ from pathlib import Path
 from gfmp.cli.recipe_settings import asked_recipe
 from gfmp.cli.vocabularies import DEFAULT_CORPUS
 from gfmp.errors import ExistsError, UsageError
+from gfmp.spec.project import named_folders
 from gfmp.storage.workspace import Workspace, checked_name
 from gfmp.vocabulary.contract import check
 from gfmp.vocabulary.family import Recipe
@@ -31,7 +32,8 @@ def listing(workspace: Workspace) -> Listing:
     store = VocabularyStore(workspace.vocabularies)
     families = FamilyRegistry.discover()
     registered = tuple(store.get(name) for name in store.names())
-    recipes = set(recipe_files(families.recipe_folders)) - set(store.names())
+    folders = (*families.recipe_folders, *named_folders("vocabularies", Path.cwd()))
+    recipes = set(recipe_files(folders)) - set(store.names())
     return Listing(registered, tuple(sorted(recipes)), families.names())
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from gfmp.cli.completing import complete_runs
 from gfmp.cli.options import workspace_option
 from gfmp.storage.workspace import Workspace
 
@@ -27,7 +28,7 @@ def replay(dump: Path) -> None:
 
 
 @click.command()
-@click.argument("run")
+@click.argument("run", shell_complete=complete_runs)
 @workspace_option
 def reproduce(run: str, workspace: Workspace) -> int:
     """Train RUN again from its record as a new run, and compare weights and numbers.

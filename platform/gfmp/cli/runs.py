@@ -7,6 +7,7 @@ import sys
 
 import click
 
+from gfmp.cli.completing import complete_runs
 from gfmp.cli.options import json_option, workspace_option
 from gfmp.storage.workspace import Workspace
 
@@ -29,7 +30,7 @@ def list_(as_json: bool, workspace: Workspace) -> None:
 
 
 @runs.command()
-@click.argument("run")
+@click.argument("run", shell_complete=complete_runs)
 @json_option
 @workspace_option
 def show(run: str, as_json: bool, workspace: Workspace) -> None:
@@ -41,7 +42,7 @@ def show(run: str, as_json: bool, workspace: Workspace) -> None:
 
 
 @runs.command()
-@click.argument("run")
+@click.argument("run", shell_complete=complete_runs)
 @click.option(
     "--lines",
     type=click.IntRange(min=1),
@@ -59,7 +60,7 @@ def logs(run: str, lines: int, workspace: Workspace) -> None:
 
 
 @runs.command()
-@click.argument("run")
+@click.argument("run", shell_complete=complete_runs)
 @workspace_option
 def stop(run: str, workspace: Workspace) -> None:
     """Ask RUN to commit a checkpoint at the end of its step and stop."""
@@ -70,7 +71,7 @@ def stop(run: str, workspace: Workspace) -> None:
 
 
 @runs.command()
-@click.argument("run", required=False)
+@click.argument("run", required=False, shell_complete=complete_runs)
 @workspace_option
 def sync(run: str | None, workspace: Workspace) -> None:
     """Make MLflow equal the ledger of RUN, or of every run (after the server was down)."""

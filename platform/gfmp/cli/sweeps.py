@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gfmp.cli.completing import complete_runs
 from gfmp.cli.options import JOB, json_option, set_option, supervised, workspace_option
 from gfmp.errors import UsageError
 from gfmp.storage.workspace import Workspace
@@ -22,7 +23,12 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("spec", type=JOB, required=False)
-@click.option("--resume", metavar="RUN", help="Run what this sweep has no result for yet.")
+@click.option(
+    "--resume",
+    metavar="RUN",
+    shell_complete=complete_runs,
+    help="Run what this sweep has no result for yet.",
+)
 @set_option
 @workspace_option
 @supervised
@@ -56,7 +62,7 @@ def sweep(
 
 
 @click.command()
-@click.argument("run")
+@click.argument("run", shell_complete=complete_runs)
 @json_option
 @workspace_option
 def report(run: str, as_json: bool, workspace: Workspace) -> None:

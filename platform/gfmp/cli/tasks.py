@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gfmp.cli.completing import complete_corpora, complete_tasks
 from gfmp.cli.options import json_option, workspace_option
 from gfmp.storage.workspace import Workspace
 
@@ -34,7 +35,7 @@ def list_(as_json: bool, workspace: Workspace) -> None:
 
 
 @tasks.command()
-@click.argument("name")
+@click.argument("name", shell_complete=complete_tasks)
 @json_option
 @workspace_option
 def show(name: str, as_json: bool, workspace: Workspace) -> None:
@@ -51,7 +52,7 @@ def show(name: str, as_json: bool, workspace: Workspace) -> None:
 
 
 @tasks.command()
-@click.argument("name")
+@click.argument("name", shell_complete=complete_tasks)
 @json_option
 def fetch(name: str, as_json: bool) -> None:
     """Download the public files of the task NAME to where its YAML says they are.
@@ -79,9 +80,14 @@ def fetch(name: str, as_json: bool) -> None:
 
 
 @tasks.command()
-@click.argument("name")
+@click.argument("name", shell_complete=complete_tasks)
 @click.option(
-    "--corpus", "corpora", multiple=True, metavar="NAME", help="Look for its rows in this corpus."
+    "--corpus",
+    "corpora",
+    multiple=True,
+    metavar="NAME",
+    shell_complete=complete_corpora,
+    help="Look for its rows in this corpus.",
 )
 @click.option("--allow-leaks", is_flag=True, help="End with status 0 whatever leaks.")
 @json_option

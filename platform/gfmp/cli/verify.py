@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import click
 
+from gfmp.cli.completing import complete_runs
 from gfmp.cli.options import json_option, workspace_option
 from gfmp.errors import CorruptArtefactError
 from gfmp.storage.workspace import Workspace
 
 
 @click.command()
-@click.argument("run", required=False)
+@click.argument("run", required=False, shell_complete=complete_runs)
 @json_option
 @workspace_option
 def verify(run: str | None, as_json: bool, workspace: Workspace) -> None:

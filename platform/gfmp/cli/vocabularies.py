@@ -6,6 +6,13 @@ from pathlib import Path
 
 import click
 
+from gfmp.cli.completing import (
+    complete_corpora,
+    complete_recipes,
+    complete_runs,
+    complete_tasks,
+    complete_vocabularies,
+)
 from gfmp.cli.options import json_option, workspace_option
 from gfmp.storage.workspace import Workspace
 
@@ -13,10 +20,11 @@ DEFAULT_CORPUS = "demo"
 
 
 @click.command("register-vocab")
-@click.argument("name")
+@click.argument("name", shell_complete=complete_recipes)
 @click.option(
     "--corpus",
     metavar="SPEC",
+    shell_complete=complete_corpora,
     help=f"Corpus to learn from, a name in specs/corpora/ or a path. [default: {DEFAULT_CORPUS}]",
 )
 @click.option(
@@ -75,7 +83,7 @@ def list_(as_json: bool, workspace: Workspace) -> None:
 
 
 @vocab.command()
-@click.argument("name")
+@click.argument("name", shell_complete=complete_vocabularies)
 @json_option
 @workspace_option
 def show(name: str, as_json: bool, workspace: Workspace) -> None:
@@ -88,7 +96,7 @@ def show(name: str, as_json: bool, workspace: Workspace) -> None:
 
 
 @vocab.command()
-@click.argument("name")
+@click.argument("name", shell_complete=complete_vocabularies)
 @click.argument("sequence")
 @json_option
 @workspace_option
@@ -111,9 +119,10 @@ def encode(name: str, sequence: str, as_json: bool, workspace: Workspace) -> Non
 
 
 @vocab.command()
-@click.argument("name")
+@click.argument("name", shell_complete=complete_vocabularies)
+@json_option
 @workspace_option
-def check(name: str, workspace: Workspace) -> None:
+def check(name: str, as_json: bool, workspace: Workspace) -> None:
     """Check NAME against the contract that every vocabulary keeps."""
     from gfmp.cli.render.vocabularies import show_findings
     from gfmp.vocabulary.contract import findings
@@ -122,12 +131,18 @@ def check(name: str, workspace: Workspace) -> None:
 
     vocabulary = VocabularyStore(workspace.vocabularies).get(name)
     tokenizer = FamilyRegistry.discover().tokenizer(vocabulary)
-    show_findings(findings(vocabulary, tokenizer, seed=0))
+    show_findings(findings(vocabulary, tokenizer, seed=0), as_json)
 
 
 @vocab.command()
-@click.argument("task")
-@click.option("--run", default="", metavar="PRETRAINED", help="Pretraining run that is probed.")
+@click.argument("task", shell_complete=complete_tasks)
+@click.option(
+    "--run",
+    default="",
+    metavar="PRETRAINED",
+    shell_complete=complete_runs,
+    help="Pretraining run that is probed.",
+)
 @click.option(
     "--vocabularies",
     default="",

@@ -21,7 +21,7 @@ from gfmp.spec.corpus import CorpusSpec, ingest_settings
 from gfmp.spec.load import load_spec
 from gfmp.spec.model import Architecture, ModelSpec
 from gfmp.spec.pretrain import PretrainSpec
-from gfmp.spec.project import find_named
+from gfmp.spec.project import find_named, named_folders
 from gfmp.storage.workspace import Workspace
 from gfmp.vocabulary.ensemble import Ensemble, union_bounds
 from gfmp.vocabulary.family import Family, Recipe
@@ -87,6 +87,7 @@ def survey(
     """
     corpus = find_corpus(spec.corpus, job_path, workspace)
     families = FamilyRegistry.discover()
+    folders = (*families.recipe_folders, *named_folders("vocabularies", job_path))
     store = VocabularyStore(workspace.vocabularies)
     registered = {name: store.get(name) for name in store.names()}
     registered |= grown_vocabularies(spec, parent)
@@ -97,7 +98,7 @@ def survey(
         if use.name in registered:
             found.append(VocabularyFacts.of(registered[use.name]))
         else:
-            recipe = find_recipe(use.name, families, families.recipe_folders)
+            recipe = find_recipe(use.name, families, folders)
             recipes.append(recipe)
             found.append(_expected(families.get(recipe.family), recipe))
     # Nothing is left of an ensemble whose every vocabulary was removed; `resolve` says so.

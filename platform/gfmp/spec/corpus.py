@@ -28,7 +28,15 @@ from gfmp.storage.documents import Document, Key, did_you_mean
 
 
 class Alphabet(Closed):
-    """What happens to letters other than A, C, G, T (see `genome.alphabet.AlphabetPolicy`)."""
+    """What happens to letters other than A, C, G, T (see `genome.alphabet.AlphabetPolicy`).
+
+    Attributes:
+        soft_mask: Lower-case letters: `upper` makes them upper case, `keep` leaves them; either
+            counts them.
+        iupac: R Y S W K M B D H V: `n` turns them into N, counted; `error` refuses the file.
+        uracil: U in a genome: `error` says that the file is RNA, `t` reads it as T.
+        split_n_run_bp: So many N in a row end a piece and are left out; shorter runs stay.
+    """
 
     soft_mask: Literal["upper", "keep"] = "upper"
     iupac: Literal["n", "error"] = "n"
@@ -37,7 +45,13 @@ class Alphabet(Closed):
 
 
 class RegionSpec(Closed):
-    """Part of a contig: 0-based, half-open; without `end` it reaches the end of the contig."""
+    """Part of a contig: 0-based, half-open; without `end` it reaches the end of the contig.
+
+    Attributes:
+        contig: Name of the record, its first word in the file.
+        start: First base, 0-based.
+        end: One past the last base; without it the end of the contig.
+    """
 
     contig: str
     start: Annotated[int, Field(ge=0)] = 0
@@ -51,7 +65,12 @@ class RegionSpec(Closed):
 
 
 class FileSpec(Closed):
-    """One file of a source; `sha256` pins its content."""
+    """One file of a source; `sha256` pins its content.
+
+    Attributes:
+        path: The file (.gz too), relative to the folder of the YAML file, or in its package.
+        sha256: Digest the file must have; without it any content is taken.
+    """
 
     path: str
     sha256: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
@@ -121,6 +140,16 @@ class SourceSpec(Closed):
     """Files of one assembly.
 
     Attributes:
+        species: Scientific name.
+        assembly: Assembly or strain.
+        strain_group: Genomes so alike that what is held out of one is held out of all of them
+            share this name.
+        files: Sequence files of `format`.
+        sequence_column: Column with the letters (`parquet` only).
+        contig_column: Column with the contig's name (`parquet` only); without it rows are
+            numbered.
+        valid: Regions that score pretraining and never train.
+        exclude: Regions left out altogether, such as those a task tests on; they win over `valid`.
         annotation: GFF3 files with the features of `fasta` and `parquet` files, found as they
             are; read only where `regions` asks for features.
         regions: Restricts this source; without it the corpus' own `regions` hold.
@@ -162,7 +191,17 @@ class SourceSpec(Closed):
 
 
 class CorpusSpec(Closed):
-    """A corpus: sources, alphabet policy, splits, and the regions it is restricted to, if any."""
+    """A corpus: sources, alphabet policy, splits, and the regions it is restricted to, if any.
+
+    Attributes:
+        name: What the workspace calls it.
+        alphabet: What happens to letters other than A, C, G, T.
+        piece_bp: Bases of the pieces in which contigs travel.
+        halo_bp: Bases that a piece has of its right neighbour; the longest window fits in.
+        shortest_bp: Shorter pieces are left out, counted.
+        regions: The only parts of its sources that are taken.
+        sources: Genomes it is made of.
+    """
 
     kind: Literal["corpus"]
     name: Name
@@ -175,7 +214,11 @@ class CorpusSpec(Closed):
 
 
 class CorpusJobSpec(Closed):
-    """A job that builds a corpus and nothing else (jobs/corpus.yaml)."""
+    """A job that builds a corpus and nothing else (jobs/corpus.yaml).
+
+    Attributes:
+        corpus: Name of a file in specs/corpora/ or a path to one.
+    """
 
     kind: Literal["build_corpus"]
     corpus: str

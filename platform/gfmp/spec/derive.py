@@ -16,7 +16,11 @@ FeatureTypes = tuple[Text, ...]
 
 
 class StretchSpec(RegionSpec):
-    """A region whose windows a split must keep together with those of the same `name`."""
+    """A region whose windows a split must keep together with those of the same `name`.
+
+    Attributes:
+        name: What a split calls it.
+    """
 
     name: Text
 
@@ -59,6 +63,13 @@ class GenomeSpec(Closed):
 
 
 class _Derived(Closed):
+    """Rows that are cut out of genomes.
+
+    Attributes:
+        genomes: Assemblies that windows come from.
+        seed: Another number draws other windows.
+    """
+
     format: Literal["derived"]
     genomes: Annotated[tuple[GenomeSpec, ...], Field(min_length=1)]
     seed: NotNegativeInt = 0

@@ -148,7 +148,13 @@ class TaskOverride(Closed):
 
 
 class LearnerSpec(Closed):
-    """A file in specs/learners/: a preset with its exceptions per task; the last match wins."""
+    """A file in specs/learners/: a preset with its exceptions per task; the last match wins.
+
+    Attributes:
+        description: What it is for.
+        learner: Its settings.
+        per_task: Other settings for some tasks.
+    """
 
     kind: Literal["learner"]
     description: str

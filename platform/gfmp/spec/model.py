@@ -34,7 +34,11 @@ class Architecture(Closed):
 
 
 class ModelSpec(Closed):
-    """A file in specs/models/: a named architecture."""
+    """A file in specs/models/: a named architecture.
+
+    Attributes:
+        architecture: Its shape.
+    """
 
     kind: Literal["model"]
     architecture: Architecture

@@ -95,6 +95,7 @@ class MotifsSpec(Closed):
         matches: Known motifs that are told of each motif.
         rows_shown: Rows of the highest score that are shown base by base, with integrated
             gradients and mutagenesis.
+        compute: Where it runs.
     """
 
     kind: Literal["motifs"]

@@ -66,7 +66,9 @@ def _use(value: object) -> object:
 
 
 # A vocabulary that joins an ensemble: its name, or its name and weight.
-AddedVocabulary = Annotated[VocabularyUse, BeforeValidator(_use)]
+AddedVocabulary = Annotated[
+    VocabularyUse, BeforeValidator(_use, json_schema_input_type=Name | VocabularyUse)
+]
 
 
 class Masking(Closed):
@@ -252,6 +254,7 @@ class PretrainSpec(Closed):
 
     Attributes:
         name: Folder and experiment name of its runs.
+        seed: Decides initial weights, windows, strands, vocabularies of rows and masks.
         corpus: Name of a file in specs/corpora/ or a path to one.
         init_from: Name or id of a pretraining run whose newest checkpoint this one goes on from;
             empty starts from random weights.
@@ -265,6 +268,15 @@ class PretrainSpec(Closed):
         adaptation: How they follow.
         model: Name of a file in specs/models/, a path, or an architecture written out. With
             `init_from` it may be left out; it is that run's.
+        steps: Optimiser steps.
+        precision: Numbers of the forward and backward pass; weights and moments stay fp32.
+        sampling: Which windows a step sees.
+        masking: How tokens are hidden.
+        optimiser: AdamW and its schedule.
+        evaluation: How the held-out contigs are scored.
+        checkpoint: When state is committed.
+        compute: Where it runs.
+        numbers: What happens to a step whose numbers are not finite.
     """
 
     kind: Literal["pretrain"]

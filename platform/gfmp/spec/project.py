@@ -25,9 +25,7 @@ def find_named(noun: str, name: str, start: Path) -> Path:
     folder = start if start.is_dir() else start.parent
     if name.endswith((".yaml", ".yml")):
         return (folder / name).resolve()
-    starts = (folder.resolve(), Path.cwd())
-    places = [place for begin in starts for place in (begin, *begin.parents)]
-    existing = [p / "specs" / noun for p in places if (p / "specs" / noun).is_dir()]
+    existing = _existing(noun, folder)
     for candidate in existing:
         if (candidate / f"{name}.yaml").is_file():
             return candidate / f"{name}.yaml"
@@ -38,3 +36,14 @@ def find_named(noun: str, name: str, start: Path) -> Path:
         why=f"known in specs/{noun}: {', '.join(known) or 'nothing'}",
         fix=did_you_mean(name, known) or "name one of these, or give a path ending in .yaml",
     )
+
+
+def named_folders(noun: str, start: Path) -> tuple[Path, ...]:
+    """Return `specs/<noun>/` nearest above `start`, a file or a folder; nothing without one."""
+    return tuple(_existing(noun, start if start.is_dir() else start.parent)[:1])
+
+
+def _existing(noun: str, folder: Path) -> list[Path]:
+    starts = (folder.resolve(), Path.cwd())
+    places = [place for begin in starts for place in (begin, *begin.parents)]
+    return [p / "specs" / noun for p in places if (p / "specs" / noun).is_dir()]

@@ -142,6 +142,7 @@ class SweepSpec(Closed):
             report says so.
         transfer: Scores models on the test rows of other tasks too.
         paper: Which part of the paper this does again, and with which data.
+        compute: Where it runs.
     """
 
     kind: Literal["sweep"]
@@ -167,14 +168,17 @@ class FinetuneSpec(Closed):
 
     Attributes:
         name: Folder and experiment name of its runs.
-        task: See `SweepSpec.tasks`.
+        seed: Draws the subset of the labels, the head and the row order.
+        task: Name of a file in specs/tasks/, a path to one, or a folder in the GUE layout.
         vocabulary: The one vocabulary whose prompt is active, a list of those read at once, or
             `auto` for the one that is advised.
-        initial: See `Arm.initial`.
+        initial: Name or id of a pretraining run, a folder in the DNABERT-2 or Genomics-FM layout
+            (ending in /), or `scratch`.
         learner: Settings written out, or the name of a file in specs/learners/.
         label_percent: Share of the training rows that is used.
-        scratch_model: See `SweepSpec.scratch_model`.
-        allow_leaks: See `SweepSpec.allow_leaks`.
+        scratch_model: Architecture of `scratch`; without it that of the first pretrained model.
+        allow_leaks: Names of tasks whose test rows may repeat rows that are learned from.
+        compute: Where it runs.
     """
 
     kind: Literal["finetune"]

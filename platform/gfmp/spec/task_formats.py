@@ -31,7 +31,7 @@ class ClassFilesSource(FileSource):
 
     Attributes:
         path: The folder. Classes are `target.names`, in the order of their numbers.
-        references: FASTA of each class; `all` is that of every class not named.
+        references: FASTA of each class; `all`: of every class not named.
     """
 
     FILES: ClassVar[frozenset[str]] = frozenset({"path", "references"})
@@ -73,10 +73,12 @@ class IntervalsSource(FileSource):
         files: Tab-separated text (comma-separated when the name ends in .csv), .gz or not.
         reference: FASTA of the genome.
         start_column: First base, 0-based.
+        contig_column: Name of the contig.
         end_column: One past the last base.
+        split_column: Holds train, valid (or dev, val) and test, for `split: {by: given}`.
+        group_column: What a split must not tear apart, such as a gene.
         strand_column: `-` reads the other strand; empty when every interval is read forward.
-        label_list_column: Holds the positions of a row's positive labels, such as `0,17,103`;
-            the target is then multilabel with `groups`.
+        label_list_column: Positions of a row's positive labels, `0,17`; multilabel with `groups`.
         labels: HDF5 file whose record i has the labels of row i; for labels that no table holds.
         labels_array: Name of its data set.
     """
@@ -138,8 +140,8 @@ class PeaksSource(FileSource):
         shortest_bp: Shorter peaks are left out, counted.
         longest_bp: Longer peaks are left out, counted.
         gc_tolerance: Largest difference of the shares of G and C.
-        attempts: Places tried at random for each negative before all are searched; a peak for
-            which none matches is left out, counted.
+        attempts: Places tried at random for each negative before all are searched; a peak
+            without a match is left out, counted.
         seed: Another number draws other negatives.
     """
 
@@ -190,6 +192,9 @@ class AlignedFastaSource(FileSource):
     Attributes:
         files: FASTA files; a record name may come again.
         tables: Tab-separated text (comma-separated when the name ends in .csv) for each of them.
+        contig_column: Chromosome or record, for `split: {by: contig}`.
+        group_column: What a split must not tear apart, such as a gene.
+        split_column: Holds train, valid (or dev, val) and test, for `split: {by: given}`.
     """
 
     FILES: ClassVar[frozenset[str]] = frozenset({"files", "tables"})
@@ -225,6 +230,7 @@ class LabelledFastaSource(FileSource):
     """FASTA whose headers end with the class: `>name|0` (Nucleotide Transformer's tasks).
 
     Attributes:
+        files: FASTA files.
         separator: What stands before the class.
     """
 
@@ -311,11 +317,10 @@ class MeasuredVariantsSource(FileSource):
         value: Key of INFO, or column of the workbook, with the effect.
         sheet: Name of a sheet of the workbook; `{element}` stands for the element.
         skip_rows: Rows of a sheet above its header.
-        elements: The elements of a workbook; those of VCF files are their keys. The key `all`
-            takes the contig of a variant for its element.
+        elements: Those of a workbook; VCF files have theirs as keys, where `all` takes contigs.
         keep_filters: Only records whose FILTER is one of these; without it all are kept.
-        window_bp: Length of the window around the alternate allele's first base; at the ends of
-            a contig the window is shorter. Without it the whole contig, which suits elements.
+        window_bp: Window around the alternate's first base, shorter at the ends of a contig;
+            without it the whole contig, which suits elements.
     """
 
     FILES: ClassVar[frozenset[str]] = frozenset({"variants", "reference"})
@@ -357,6 +362,10 @@ class GenesSource(FileSource):
         genes: Table with contig, start of transcription and strand of each gene.
         values: Table with their values, row i for gene i; without it the values stand in `genes`.
         reference: FASTA of the genome.
+        id_column: Name of the gene.
+        contig_column: Name of the contig.
+        position_column: Start of transcription.
+        strand_column: `+` or `-`.
         upstream_bp: Bases before the start of transcription.
         downstream_bp: Bases from the start of transcription on.
         position_base: 1 when positions count from 1, 0 when from 0.

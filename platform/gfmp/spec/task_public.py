@@ -31,7 +31,13 @@ class DownloadSpec(Closed):
 
 
 class RowsSpec(Closed):
-    """Rows of each split as published; a split that is not named is not compared."""
+    """Rows of each split as published; a split that is not named is not compared.
+
+    Attributes:
+        train: Rows that are learned from.
+        valid: Rows that choose.
+        test: Rows that are only scored.
+    """
 
     train: PositiveInt | None = None
     valid: PositiveInt | None = None

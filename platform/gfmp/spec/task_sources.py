@@ -160,6 +160,8 @@ class TableSource(FileSource):
     In delimited text `#2` is the second column, whatever the header calls it.
 
     Attributes:
+        files: Tables of `format`, with a header line.
+        sequence_column: Holds the letters.
         group_column: What a split must not tear apart, such as a gene.
         contig_column: Chromosome or record, for `split: {by: contig}`.
         id_column: Name of a row; without it `file:line`.
@@ -217,6 +219,9 @@ class FastaSource(FileSource):
         files: FASTA files.
         table: One table for all of them; its rows are joined by record name.
         id_column: The column with the record names.
+        group_column: What a split must not tear apart, such as a gene.
+        contig_column: Chromosome or record, for `split: {by: contig}`.
+        split_column: Holds train, valid (or dev, val) and test, for `split: {by: given}`.
     """
 
     format: Literal["fasta"]
@@ -246,6 +251,7 @@ class FolderSource(FileSource):
 
     Attributes:
         path: The folder; without train.csv, dev.csv is learned from.
+        sequence_column: Holds the letters.
     """
 
     FOLDER: ClassVar[bool] = True

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from gfmp.spec.base import Closed, Fraction, Name, PositiveInt
 from gfmp.spec.sweep import Seed
@@ -50,6 +50,16 @@ class ReferenceSpec(Closed):
 
     path: _Text
     sha256: _Sha256 = ""
+
+
+def _path_alone(value: object) -> object:
+    return {"path": value} if isinstance(value, str) else value
+
+
+_Variants = Annotated[VcfSpec, BeforeValidator(_path_alone, json_schema_input_type=_Text | VcfSpec)]
+_Reference = Annotated[
+    ReferenceSpec, BeforeValidator(_path_alone, json_schema_input_type=_Text | ReferenceSpec)
+]
 
 
 class LikelihoodScorer(Closed):
@@ -192,13 +202,14 @@ class VariantEffectSpec(Closed):
             the file counts as one of another assembly.
         measured: Effects to compare with.
         head: A head on the difference of features; needs `measured`.
+        compute: Where it runs.
     """
 
     kind: Literal["variant_effect"]
     name: Name
     seed: Seed = 0
-    variants: VcfSpec
-    reference: ReferenceSpec
+    variants: _Variants
+    reference: _Reference
     window_bp: Annotated[int, Field(ge=16, le=1_000_000)] = 512
     strands: Literal["both", "forward"] = "both"
     scorers: Annotated[tuple[ScorerSpec, ...], Field(min_length=1)]
@@ -207,11 +218,6 @@ class VariantEffectSpec(Closed):
     measured: Measured | None = None
     head: DifferenceHead | None = None
     compute: EffectCompute = EffectCompute()
-
-    @field_validator("variants", "reference", mode="before")
-    @classmethod
-    def _path_alone(cls, value: object) -> object:
-        return {"path": value} if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _consistent(self) -> VariantEffectSpec:

@@ -40,4 +40,8 @@ def _one_name(value: object) -> object:
 
 
 # A vocabulary, or several by their one name.
-Vocabularies = Annotated[str, Field(pattern=rf"^{_NAME}(\+{_NAME})*$"), BeforeValidator(_one_name)]
+_Joined = Annotated[str, Field(pattern=rf"^{_NAME}(\+{_NAME})*$")]
+_Listed = Annotated[list[Annotated[str, Field(pattern=rf"^{_NAME}$")]], Field(min_length=2)]
+Vocabularies = Annotated[
+    _Joined, BeforeValidator(_one_name, json_schema_input_type=_Joined | _Listed)
+]

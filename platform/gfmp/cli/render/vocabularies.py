@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import asdict
 
 from gfmp.cli.registering import Listing
 from gfmp.cli.render.text import as_json, echo, number, table, wrapped
@@ -91,8 +92,11 @@ def show_encoded(vocabulary: Vocabulary, encoded: Encoded, json: bool) -> None:
     table(("TOKEN", "ID", "START", "END"), [tuple(map(str, row)) for row in rows])
 
 
-def show_findings(findings: Iterable[Finding]) -> None:
+def show_findings(findings: Iterable[Finding], json: bool) -> None:
     """Print the rules of the contract that hold, as they are tried, and how each was tried."""
+    if json:
+        as_json([asdict(finding) for finding in findings])
+        return
     for finding in findings:
         mark = "note" if finding.note else "ok"
         echo(wrapped(f"{mark:<6}{finding.rule}", 6))
