@@ -112,3 +112,25 @@ def test_tables_align_numbers_to_the_right(capsys: pytest.CaptureFixture[str]) -
     table(("NAME", "ROWS"), [("a", "1,000"), ("bb", "20")])
     assert capsys.readouterr().out.splitlines() == ["NAME   ROWS", "a     1,000", "bb       20"]
     assert wrapped("word " * 30, 4).splitlines()[1].startswith("    word")
+
+
+def test_a_table_wider_than_the_page_is_printed_in_parts(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    headings = ("A", "B", *(f"COLUMN {i}" for i in range(12)))
+    rows = [("one", "x", *"abcdefghijkl"), ("two", "y", *"ABCDEFGHIJKL")]
+    table(headings, rows, keys=2)
+    lines = capsys.readouterr().out.splitlines()
+    assert all(len(line) <= 80 for line in lines)
+    parts = "\n".join(lines).split("\n\n")
+    assert len(parts) == 2
+    assert all(part.splitlines()[1].split()[:2] == ["one", "x"] for part in parts)
+    assert all(part.splitlines()[2].split()[:2] == ["two", "y"] for part in parts)
+    shown = [heading for part in parts for heading in part.splitlines()[0].split("COLUMN ")[1:]]
+    assert [int(heading) for heading in shown] == list(range(12)), "every column, once"
+
+
+def test_a_table_moves_together_before_it_is_cut(capsys: pytest.CaptureFixture[str]) -> None:
+    table(("A" * 26, "B" * 26, "C" * 26), [("a", "b", "c")])
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2 and len(lines[0]) == 80

@@ -11,7 +11,10 @@ import click
 from gfmp import __version__
 from gfmp.cli.asking import embed, predict
 from gfmp.cli.completion import answer, completion
+from gfmp.cli.doctor import doctor
+from gfmp.cli.examples import add_examples
 from gfmp.cli.export import export
+from gfmp.cli.init import init
 from gfmp.cli.jobs import plan, submit
 from gfmp.cli.options import FROM_SHELL
 from gfmp.cli.paper import verify_paper
@@ -24,27 +27,32 @@ from gfmp.cli.verify import verify
 from gfmp.cli.vocabularies import register_vocab, vocab
 from gfmp.errors import GfmpError, InterruptedRunError
 
+_FIRST = """\b
+Begin with your own sequences:
+  gfmp init my-lab --fasta genome.fa --labels labels.csv
+or with those of the demo:
+  gfmp submit jobs/pretrain.yaml
+Something does not work:
+  gfmp doctor"""
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80})
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
+    epilog=_FIRST,
+)
 @click.version_option(__version__, prog_name="gfmp")
 def gfmp() -> None:
-    r"""Pretrain and compare DNA foundation models with ensemble vocabularies.
-
-    \b
-    With own sequences:  gfmp init my-lab --fasta genome.fa --labels labels.csv
-    With the demo's:     gfmp plan jobs/pretrain.yaml
-                         gfmp submit jobs/pretrain.yaml
-    Something wrong?     gfmp doctor
-    """
+    """Pretrain and compare DNA foundation models with ensemble vocabularies."""
 
 
-for command in (plan, submit, sweep, report, register_vocab, vocab, tasks, runs, ui):
+for command in (init, plan, submit, sweep, report, register_vocab, vocab, tasks, runs, ui):
     gfmp.add_command(command)
 for command in (predict, embed, export, replay, reproduce, verify_paper):
     gfmp.add_command(command)
-for command in (schema, explain, completion):
+for command in (schema, explain, completion, doctor):
     gfmp.add_command(command)
 runs.add_command(verify)
+add_examples(gfmp)
 
 
 def main() -> None:

@@ -105,6 +105,23 @@ def table_rows(
         ) from fault
 
 
+def header_of(path: Path, separator: str) -> tuple[str, ...]:
+    """Return the names of the columns of a delimited file with a header line, plain or gzip.
+
+    Raises:
+        DataError: the file is no such table.
+    """
+    try:
+        return tuple(next(csv.reader(_text_lines(path), delimiter=separator, strict=True), ()))
+    except csv.Error as fault:
+        raise DataError(
+            f"the first line is no header: {fault}",
+            where=f"{path}:1",
+            why="the first line names the columns, quoted as in RFC 4180",
+            fix="correct the line",
+        ) from fault
+
+
 def separator_of(path: Path) -> str:
     """Return the comma for a name that ends in .csv (.gz), the tab for every other one."""
     return "," if path.name.removesuffix(".gz").endswith(".csv") else "\t"

@@ -15,7 +15,7 @@ from gfmp.report.beside import Laid
 _TRUSTS: tuple[Trust, ...] = get_args(Trust)
 _MARKS = {"confirmed": "=", "unchecked": "", "doubtful": "?", "wrong": "!"}
 _ROUNDING = 1e-3
-_LEGEND = "= follows from other printed numbers   ? doubtful   ! wrong   unmarked: unchecked"
+_LEGEND = "= follows from other printed numbers  ? doubtful  ! wrong  unmarked: unchecked"
 
 
 def show_tables(tables: Sequence[PaperTable], json: bool) -> None:
@@ -89,12 +89,11 @@ def _grid(one: PaperTable) -> None:
         line[cell.axes[across]] = f"{_shorter(cell)}{_MARKS[cell.trust]}"
     if len(columns) <= len(lines):
         headings = (*(key.upper() for key in keys), *columns)
-        table(
-            headings, [(*key, *(line.get(c, "") for c in columns)) for key, line in lines.items()]
-        )
+        rows = [(*key, *(line.get(c, "") for c in columns)) for key, line in lines.items()]
+        table(headings, rows, keys=len(headings) - len(columns))
         return
-    rows = [(c, *(line.get(c, "") for line in lines.values())) for c in columns]
-    table((across.upper(), *(" ".join(key) for key in lines)), rows)
+    turned = [(c, *(line.get(c, "") for line in lines.values())) for c in columns]
+    table((across.upper(), *(" ".join(key) for key in lines)), turned)
 
 
 def _shorter(cell: Printed) -> str:

@@ -49,8 +49,9 @@ def show_listing(listing: Listing, json: bool) -> None:
     else:
         echo("No vocabulary is registered yet.")
     names = ", ".join(listing.recipes) or "none"
-    echo(f"Recipes that are not built: {names}. Build one: gfmp register-vocab NAME")
-    echo(f"Families: {', '.join(listing.families)}")
+    built = f"Recipes that are not built: {names}. Build one: gfmp register-vocab NAME"
+    echo(wrapped(built, 4))
+    echo(wrapped(f"Families: {', '.join(listing.families)}", 4))
 
 
 def _summary(vocabulary: Vocabulary) -> dict[str, object]:
