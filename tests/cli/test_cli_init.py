@@ -166,6 +166,13 @@ def test_what_is_to_be_predicted(cells: list[str], kind: str, classes: tuple[str
     assert target_of(cells, "y", Path("t.csv")) == (kind, classes)
 
 
+def test_the_column_with_the_fewest_values_is_suggested(tmp_path: Path) -> None:
+    rows = "".join(f"r{i},{_letters(30, i)},{i % 2}\n" for i in range(9))
+    with pytest.raises(UsageError) as caught:
+        _look(tmp_path, "region,dna,state\n" + rows)
+    assert caught.value.problems[0].fix == "say it: --label-column state"
+
+
 def test_usual_columns_are_found(tmp_path: Path) -> None:
     rows = "".join(f"{_letters(30, i)},{i % 2},{('train', 'dev', 'test')[i % 3]},x{i}\n"
                    for i in range(12))  # fmt: skip

@@ -21,7 +21,7 @@ SCHEMAS = all_schemas()
 FILES = sorted(p for folder in ("jobs", "specs") for p in (ROOT / folder).rglob("*.yaml"))
 RECIPES = sorted((ROOT / "tokenizer_registry" / "recipes").glob("*.yaml"))
 # Written in several ways that are read alike.
-SHORT_FORMS = {
+SHORT_FORMS: dict[str, list[dict[str, Any]]] = {
     "finetune": [
         {"vocabulary": ["bpe4096", "kmer6"]},
         {"vocabulary": "auto"},

@@ -125,11 +125,13 @@ def find_label(columns: Mapping[str, Sequence[str]], sequence: str, path: Path) 
     others = [name for name in left if name.strip().lower() not in told]
     if usual or len(others) == 1:
         return (usual or others)[0]
+    # Classes have few values, names of rows many.
+    likely = min(others or left, key=lambda name: len(set(columns[name])), default="NAME")
     raise UsageError(
         "it is not clear which column is to be predicted",
         where=f"{path}:1",
         why=f"the columns are {_shown(columns)}",
-        fix=f"say it: --label-column {(others or left or ['NAME'])[0]}",
+        fix=f"say it: --label-column {likely}",
     )
 
 

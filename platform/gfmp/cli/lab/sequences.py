@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from gfmp.errors import DataError, MissingInputError
 from gfmp.genome.alphabet import AlphabetCounts, AlphabetPolicy, translate
+from gfmp.genome.blocks import Block
 from gfmp.genome.fasta import read_fasta
 from gfmp.storage.documents import did_you_mean
 
@@ -75,14 +76,12 @@ def look_at(paths: Sequence[Path]) -> Genome:
     found = tuple(existing(path, "--fasta") for path in paths)
     lengths: dict[str, int] = {}
     counts = AlphabetCounts()
-    for path in found:
-        with path.open("rb") as stream:
-            for block in read_fasta(stream, str(path)):
-                read = translate(block.bases, _ANYTHING)
-                if read.refused < len(block.bases):
-                    raise _no_nucleotide(block.bases[read.refused], block.locate(read.refused))
-                lengths[block.contig] = lengths.get(block.contig, 0) + len(block.bases)
-                counts += read.counts
+    for block in (block for path in found for block in _blocks(path)):
+        read = translate(block.bases, _ANYTHING)
+        if read.refused < len(block.bases):
+            raise _no_nucleotide(block.bases[read.refused], block.locate(read.refused))
+        lengths[block.contig] = lengths.get(block.contig, 0) + len(block.bases)
+        counts += read.counts
     genome = Genome(found, tuple(lengths.items()), counts)
     if genome.bases < _LEAST_BP:
         raise DataError(
@@ -92,6 +91,11 @@ def look_at(paths: Sequence[Path]) -> Genome:
             fix="give the genome the labelled sequences come from, or a related one",
         )
     return genome
+
+
+def _blocks(path: Path) -> Iterator[Block]:
+    with path.open("rb") as stream:
+        yield from read_fasta(stream, str(path))
 
 
 def hold_out(contigs: Sequence[tuple[str, int]]) -> HeldOut:
