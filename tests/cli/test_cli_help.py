@@ -28,6 +28,7 @@ LISTINGS = {
 # Commands that do something and say so, or that print what is no list.
 NO_LISTING = {
     *("init", "submit", "sweep", "register-vocab", "ui", "replay", "reproduce", "completion"),
+    "export",
     *("runs logs", "runs stop", "runs sync"),
 }
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gfmp.cli.completing import complete_runs
 from gfmp.cli.options import Command, json_option, workspace_option
 from gfmp.storage.workspace import Workspace
 
@@ -50,7 +51,7 @@ class AskOptions:
 def shared_options(command: Command) -> Command:
     """Add what both commands take; a command receives it as keywords."""
     options = (
-        click.argument("run"),
+        click.argument("run", shell_complete=complete_runs),
         click.argument("file", type=_PATH),
         click.option("--out", "-o", type=_PATH, help="File to write; its suffix says the format."),
         click.option("--reference", type=_PATH, help="FASTA that a BED file stands on."),
@@ -97,12 +98,7 @@ def predict(no_calibration: bool, **shared: Any) -> None:  # noqa: ANN401 - what
     a fine-tuning run, or a model's folder. Writes Parquet or TSV: probabilities, and confidence
     calibrated on the validation rows of the model's task. Killed, it goes on where it was when
     it is given again.
-
-    \b
-    gfmp predict yeast-coding peaks.fa.gz
-    gfmp predict yeast-coding peaks.bed --reference genome.fa -o peaks.tsv
-    gfmp predict yeast-coding chromosome.fa --window-bp 500 --step-bp 250
-    """  # noqa: D301 - click keeps the lines after a backspace as they are
+    """
     from gfmp.inference.questions import predict_question
 
     options = AskOptions(**shared)
@@ -149,12 +145,7 @@ def embed(
     FILE is as for `gfmp predict`. Writes Parquet with a column for each layer (a vector for each
     sequence, or a list of vectors for its tokens or bases), or npy of shape (sequences, width).
     Killed, it goes on where it was when it is given again.
-
-    \b
-    gfmp embed demo genes.fa.gz --vocabulary kmer6
-    gfmp embed demo genes.fa --vocabulary kmer6 --layer 2 --layer 4 -o genes.npy
-    gfmp embed demo genes.csv --vocabulary bpe4096 --per base
-    """  # noqa: D301 - as above
+    """
     from gfmp.inference.questions import embed_question
 
     options = AskOptions(**shared)

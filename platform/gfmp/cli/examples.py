@@ -25,6 +25,21 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "gfmp sweep --resume RUN",
     ),
     "report": ("gfmp report label-efficiency-quick",),
+    "predict": (
+        "gfmp predict promoters peaks.fa.gz",
+        "gfmp predict promoters p.bed --reference genome.fa -o p.tsv",
+        "gfmp predict promoters chromosome.fa --window-bp 500 --step-bp 250",
+    ),
+    "embed": (
+        "gfmp embed demo genes.fa.gz --vocabulary kmer6",
+        "gfmp embed demo g.fa --vocabulary kmer6 --layer 2 --layer 4 -o g.npy",
+        "gfmp embed demo genes.csv --vocabulary bpe4096 --per base",
+    ),
+    "export": (
+        "gfmp export promoters --to hf --out promoters-hf",
+        "gfmp export promoters --to mlflow --name promoters",
+        "gfmp export ./DNABERT-2-117M --to hf --out dnabert2",
+    ),
     "register-vocab": (
         "gfmp register-vocab bpe4096 --corpus demo",
         "gfmp register-vocab mine --from tokenizer.json",

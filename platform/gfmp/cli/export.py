@@ -6,13 +6,14 @@ from pathlib import Path
 
 import click
 
+from gfmp.cli.completing import complete_runs
 from gfmp.cli.options import workspace_option
 from gfmp.errors import UsageError
 from gfmp.storage.workspace import Workspace
 
 
 @click.command()
-@click.argument("run")
+@click.argument("run", shell_complete=complete_runs)
 @click.option(
     "--to",
     "form",
@@ -32,7 +33,7 @@ from gfmp.storage.workspace import Workspace
 def export(
     run: str, form: str, out: Path | None, name: str, cell: str, workspace: Workspace
 ) -> None:
-    r"""Write the model of RUN for other programs.
+    """Write the model of RUN for other programs.
 
     RUN is the name or id of a pretraining or fine-tuning run. With a / in it, it is a folder: a
     kept model, or weights in the layout of DNABERT-2 and Genomics-FM.
@@ -44,13 +45,7 @@ def export(
             with the lineage.
     mlflow  the same folder in MLflow's registry, with a signature; serving
             it needs torch, safetensors and tokenizers, not gfmp.
-
-    \b
-    Examples:
-      gfmp export promoters --to hf --out promoters-hf
-      gfmp export promoters --to mlflow --name promoters
-      gfmp export ./DNABERT-2-117M --to hf --out dnabert2
-    """
+    """  # noqa: D301 - click keeps the lines after a backspace as they are
     from gfmp.cli.exporting import export_folder, export_registered
     from gfmp.inference.origins import Asked, find_trained
     from gfmp.learners.compute import Compute
