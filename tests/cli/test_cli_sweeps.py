@@ -256,9 +256,9 @@ EVENTS = (
 )
 
 
-def test_the_report_of_another_kind_of_run_is_an_error(tmp_path: Path) -> None:
-    run = _run(tmp_path, "pretrain")
-    with pytest.raises(UsageError, match="is a pretrain run") as caught:
+def test_the_report_of_an_unknown_kind_of_run_is_an_error(tmp_path: Path) -> None:
+    run = _run(tmp_path, "prophecy")
+    with pytest.raises(UsageError, match="is a prophecy run") as caught:
         CliRunner().invoke(
             gfmp, ["report", run.id, "--workspace", str(tmp_path)], catch_exceptions=False
         )

@@ -27,6 +27,7 @@ from gfmp.spec.pretrain import Checkpointing
 from gfmp.storage.atomic import read_json, write_json
 from gfmp.training.checkpoint import Identity, Store
 from gfmp.training.engine import Engine
+from gfmp.training.keeping import kept_steps
 from gfmp.training.manifest import (
     WEIGHTS_FILE,
     Cursor,
@@ -38,7 +39,7 @@ from gfmp.training.manifest import (
 )
 from gfmp.training.processes import Group
 from gfmp.training.restore import committed, find_newest, load_weights, restore
-from gfmp.training.retention import kept_steps, prune
+from gfmp.training.retention import prune
 from gfmp.vocabulary.ensemble import Ensemble
 
 ORDER = "ab" * 32

@@ -16,11 +16,11 @@ from gfmp.plan.values import Engine as EngineName
 from gfmp.spec.pretrain import Checkpointing
 from gfmp.training.engine import Engine
 from gfmp.training.job import Outcome
+from gfmp.training.keeping import kept_steps
 from gfmp.training.loop import train
 from gfmp.training.manifest import Cursor, directory_name, verify
 from gfmp.training.processes import Group
 from gfmp.training.restore import restore
-from gfmp.training.retention import kept_steps
 from gfmp.training.session import weights_hash
 from gfmp.training.step import ORDER_START, Stepper, agree
 

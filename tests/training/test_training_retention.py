@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from gfmp.errors import StorageError
 from gfmp.spec.pretrain import Checkpointing
+from gfmp.training.keeping import kept_steps
 from gfmp.training.manifest import Cursor, Manifest, directory_name, write_manifest
 from gfmp.training.restore import committed
-from gfmp.training.retention import kept_steps, prune
+from gfmp.training.retention import prune
 
 Losses = Mapping[int, float | None]
 # Few values, so that equal losses are common.

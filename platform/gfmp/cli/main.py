@@ -14,6 +14,7 @@ from gfmp.cli.completion import answer, completion
 from gfmp.cli.doctor import doctor
 from gfmp.cli.examples import add_examples
 from gfmp.cli.export import export
+from gfmp.cli.garbage import gc
 from gfmp.cli.init import init
 from gfmp.cli.jobs import plan, submit
 from gfmp.cli.options import FROM_SHELL
@@ -49,7 +50,7 @@ for command in (init, plan, submit, sweep, report, register_vocab, vocab, tasks,
     gfmp.add_command(command)
 for command in (predict, embed, export, replay, reproduce, verify_paper):
     gfmp.add_command(command)
-for command in (schema, explain, completion, doctor):
+for command in (schema, explain, completion, doctor, gc):
     gfmp.add_command(command)
 runs.add_command(verify)
 add_examples(gfmp)

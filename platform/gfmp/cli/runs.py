@@ -1,4 +1,4 @@
-"""`gfmp runs list | show | logs | stop | sync` and `gfmp ui`."""
+"""`gfmp runs list | show | compare | logs | stop | sync` and `gfmp ui`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gfmp.storage.workspace import Workspace
 
 @click.group()
 def runs() -> None:
-    """Look at runs, stop them, copy them to MLflow."""
+    """Look at runs, compare them, stop them, copy them to MLflow."""
 
 
 @runs.command("list")
@@ -39,6 +39,32 @@ def show(run: str, as_json: bool, workspace: Workspace) -> None:
     from gfmp.ledger.store import RunStore
 
     show_run(RunStore(workspace).get(run), as_json)
+
+
+@runs.command()
+@click.argument("run", nargs=-1, required=True, shell_complete=complete_runs)
+@json_option
+@workspace_option
+def compare(run: tuple[str, ...], as_json: bool, workspace: Workspace) -> None:
+    """Compare several RUNs: what differs in their plans, and in what came out.
+
+    Differences of numbers are to the first one. Scores of sweeps are means over
+    seeds; `gfmp report` has their intervals.
+    """
+    from gfmp.cli.render.differences import show_comparison
+    from gfmp.errors import UsageError
+    from gfmp.ledger.differences import compare as side_by_side
+    from gfmp.ledger.differences import describe
+    from gfmp.ledger.store import RunStore
+
+    if len(run) < 2:
+        raise UsageError(
+            f"one run alone, {run[0]}, cannot be compared",
+            why="a comparison is of two runs or more",
+            fix=f"gfmp runs compare {run[0]} OTHER; gfmp runs list shows all",
+        )
+    found = [RunStore(workspace).get(one) for one in run]
+    show_comparison(side_by_side([describe(one, workspace) for one in found]), as_json)
 
 
 @runs.command()

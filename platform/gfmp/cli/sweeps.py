@@ -66,30 +66,20 @@ def sweep(
 @json_option
 @workspace_option
 def report(run: str, as_json: bool, workspace: Workspace) -> None:
-    """Write tables, figures and one page of the sweep RUN, finished or not.
+    """Write one page with tables and figures of RUN, whatever its kind.
 
-    Of a variant-effect job that scored everything likewise.
+    Of a sweep or a pretraining run also before it is finished. It is one file that
+    needs nothing but itself, in the folder `report` of the run.
 
-    MLflow gets them too, unless another process drives the sweep and does that.
+    MLflow gets it too, unless another process drives the run and does that.
     """
     from gfmp.cli.render.sweeps import show_report
-    from gfmp.cluster.sweep_report import report as write
+    from gfmp.cluster.reports import report as write
     from gfmp.ledger.status import Status
     from gfmp.ledger.store import RunStore
     from gfmp.mlflow_store.sweeps import mirror_of
 
     found = RunStore(workspace).get(run)
-    if found.header.kind == "variant_effect":
-        from gfmp.cluster.variant_report import report as write_effects
-
-        show_report(write_effects(found), as_json)
-        return
-    if found.header.kind not in ("sweep", "finetune"):
-        raise UsageError(
-            f"run {found.id} is a {found.header.kind} run",
-            why="a report compares the cells of a sweep",
-            fix=f"gfmp runs show {found.id} shows its numbers",
-        )
     show_report(write(found, workspace), as_json)
     if found.status() is not Status.RUNNING:
         mirror_of(found, workspace).sync()

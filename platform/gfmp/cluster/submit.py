@@ -15,6 +15,7 @@ from gfmp.cluster.head import Head, session
 from gfmp.cluster.inputs import RunInputs
 from gfmp.cluster.litter import clear_ray_results, end_predecessor
 from gfmp.cluster.mirror import mirrored
+from gfmp.cluster.pretrain_report import reported
 from gfmp.cluster.startup import StartClock
 from gfmp.cluster.train import TrainingJob, fit
 from gfmp.cluster.watch import Console, StopSignal, follow, interruption, last_word
@@ -237,7 +238,8 @@ def _drive(run: Run, plan: Plan, around: _Surroundings) -> Run:
         end_predecessor(run, before)
         clear_ray_results(run)
         say, workspace = around.console.say, around.workspace
-        with mirrored(run, workspace, say), run.open_writer("driver") as ledger:
+        page = reported(run, workspace, say)
+        with mirrored(run, workspace, say), page, run.open_writer("driver") as ledger:
             close_killed(workspace, run)
             RunInputs.place(run.path, plan.where)
             _record_start(run, plan, ledger)

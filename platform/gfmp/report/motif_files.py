@@ -11,8 +11,7 @@ from gfmp.genome.motif_files import meme_text
 from gfmp.report.logos import logo_picture, row_picture
 from gfmp.report.motif_data import MotifEntry, MotifsData
 from gfmp.report.motif_page import motifs_page
-from gfmp.storage.atomic import atomic_write
-from gfmp.storage.exchange import replaced_directory
+from gfmp.report.published import publish
 
 _MOTIFS = (
     "motif",
@@ -47,11 +46,7 @@ def write_motifs(data: MotifsData, folder: Path) -> tuple[Path, ...]:
     Raises:
         StorageError: the disk refused.
     """
-    contents = motif_files(data)
-    with replaced_directory(folder) as staging:
-        for name, content in contents.items():
-            atomic_write(staging / name, content)
-    return tuple(folder / name for name in contents)
+    return publish(motif_files(data), folder)
 
 
 def motif_files(data: MotifsData) -> dict[str, bytes]:

@@ -127,12 +127,12 @@ def figure(picture: Picture) -> str:
     )
 
 
-def document(title: str, body: str) -> str:
-    """Return the whole page."""
+def document(title: str, body: str, style: str = "") -> str:
+    """Return the whole page; `style` adds rules to those of every page."""
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width,initial-scale=1">\n'
-        f"<title>{escaped(title)}</title>\n<style>{_STYLE}</style></head>\n"
+        f"<title>{escaped(title)}</title>\n<style>{_STYLE}{style}</style></head>\n"
         f"<body>\n{body}</body></html>\n"
     )
 

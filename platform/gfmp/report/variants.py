@@ -24,9 +24,8 @@ from gfmp.report.page import (
     table,
 )
 from gfmp.report.paper_elements import TABLES, kind_of, paper_name, paper_rows
+from gfmp.report.published import publish
 from gfmp.report.variant_figure import agreement_picture
-from gfmp.storage.atomic import atomic_write
-from gfmp.storage.exchange import replaced_directory
 
 _AVERAGE = "Average"
 
@@ -64,11 +63,7 @@ def write_effect_report(data: EffectData, folder: Path) -> tuple[Path, ...]:
     Raises:
         StorageError: the disk refused.
     """
-    contents = effect_files(data)
-    with replaced_directory(folder) as staging:
-        for name, content in contents.items():
-            atomic_write(staging / name, content)
-    return tuple(folder / name for name in contents)
+    return publish(effect_files(data), folder)
 
 
 def effect_files(data: EffectData) -> dict[str, bytes]:

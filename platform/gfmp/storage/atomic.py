@@ -206,10 +206,15 @@ def remove_dead(parent: Path) -> int:
     Returns:
         How many were there.
     """
-    dead = [path for path in sorted(parent.glob(f"{TEMPORARY_PREFIX}*")) if _is_dead(path)]
+    dead = dead_temporaries(parent)
     for path in dead:
         _remove(path)
     return len(dead)
+
+
+def dead_temporaries(parent: Path) -> tuple[Path, ...]:
+    """Return the temporaries in `parent` whose writers are certainly gone."""
+    return tuple(path for path in sorted(parent.glob(f"{TEMPORARY_PREFIX}*")) if _is_dead(path))
 
 
 def _is_dead(path: Path) -> bool:

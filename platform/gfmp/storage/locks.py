@@ -64,6 +64,26 @@ def exclusive(path: Path, *, wait_seconds: float = 0.0) -> Iterator[None]:
             fcntl.flock(handle, fcntl.LOCK_UN)
 
 
+@contextlib.contextmanager
+def shared(path: Path) -> Iterator[None]:
+    """Hold the lock file `path` together with any number of others, but with no `exclusive` one.
+
+    Waits while somebody holds it alone, which is to be short. Writes nothing into the file.
+
+    Raises:
+        RefusedError: the lock file is a symbolic link, or cannot be made.
+    """
+    with storage_faults(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = _opened(path)
+    with handle:
+        fcntl.flock(handle, fcntl.LOCK_SH)
+        try:
+            yield
+        finally:
+            fcntl.flock(handle, fcntl.LOCK_UN)
+
+
 def _record() -> dict[str, object]:
     mark = os.environ.get(MARK_VARIABLE)
     owner: dict[str, object] = {"pid": os.getpid(), "host": socket.gethostname()}

@@ -70,6 +70,11 @@ class Workspace:
         return self.root / "searches"
 
     @property
+    def use_lock(self) -> Path:
+        """Held together by all commands that work here, alone by the one that clears away."""
+        return self.root / ".use.lock"
+
+    @property
     def logs(self) -> Path:
         """What libraries print, one file for each command."""
         return self.root / "logs"

@@ -118,18 +118,28 @@ def checkpointed(run_id: str, path: Path) -> Pretrained:
     """
     manifest = _whole(path)
     architecture = _architecture(manifest, path)
-    identity = {
-        "weights": manifest.files[WEIGHTS_FILE].sha256,
-        "ensemble": manifest.ensemble_fingerprint,
-        "architecture": architecture.model_dump(mode="json"),
-    }
     return Pretrained(
         run_id=run_id,
         path=path,
         step=manifest.cursor.step,
-        fingerprint=fingerprint(identity),
+        fingerprint=identity_of(manifest, path),
         architecture=architecture,
         ensemble=_ensemble(manifest, path / ENSEMBLE_FILE),
+    )
+
+
+def identity_of(manifest: Manifest, path: Path) -> str:
+    """Return the fingerprint by which cells name the model of a checkpoint.
+
+    Raises:
+        CorruptArtefactError: the manifest does not say what architecture it has.
+    """
+    return fingerprint(
+        {
+            "weights": manifest.files[WEIGHTS_FILE].sha256,
+            "ensemble": manifest.ensemble_fingerprint,
+            "architecture": _architecture(manifest, path).model_dump(mode="json"),
+        }
     )
 
 

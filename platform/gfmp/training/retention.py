@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 from gfmp.errors import CorruptArtefactError
 from gfmp.spec.pretrain import Checkpointing
+from gfmp.training.keeping import kept_steps
 from gfmp.training.manifest import read_manifest
 from gfmp.training.restore import committed, remove_checkpoint
-
-
-def kept_steps(losses: Mapping[int, float | None], keep: Checkpointing) -> frozenset[int]:
-    """Return the steps whose checkpoints stay.
-
-    Args:
-        losses: Held-out loss by step; None where it was not measured, which is never best.
-        keep: How many of the newest and of the best stay; of equal losses the newer is better.
-    """
-    newest = sorted(losses, reverse=True)[: keep.keep_last]
-    measured = [(loss, -step) for step, loss in losses.items() if loss is not None]
-    best = [-step for _, step in sorted(measured)[: keep.keep_best]]
-    return frozenset((*newest, *best))
 
 
 def prune(folder: Path, keep: Checkpointing) -> None:
