@@ -154,6 +154,17 @@ def test_with_a_run_that_cannot_be_read_only_leftovers_go(workspace: Workspace) 
     assert "plan.json" in output and "Nothing can go" in output
 
 
+def test_a_run_that_lost_its_header_is_not_taken_for_none(workspace: Workspace) -> None:
+    used = cell("used")
+    finish(workspace, used)
+    run = say(sweep(workspace, [used]), "started", "finished")
+    (run.path / "run.json").unlink()
+    found = clear(workspace, 0.0)
+    assert found.things == ()
+    assert [problem.where for problem in found.problems] == [str(run.path)]
+    assert CellStore(workspace).finished(used.fingerprint)
+
+
 def test_an_artefact_that_cannot_tell_what_it_is_stays(workspace: Workspace) -> None:
     (task(workspace, "odd") / "manifest.json").write_text("{}")
     (corpus(workspace, "odd") / "manifest.json").unlink()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from gfmp.errors import GfmpError, Problem
 from gfmp.genome.manifest import MANIFEST_NAME
+from gfmp.ledger.header import FILE_NAME as HEADER_FILE
 from gfmp.ledger.references import References, references_of
 from gfmp.ledger.run import Run
 from gfmp.ledger.status import Status, owner_alive
@@ -60,7 +61,7 @@ class Surveyor:
         """
         store = RunStore(self._workspace)
         known, problems = _read(store.list())
-        problems = (*store.broken(), *problems)
+        problems = (*store.broken(), *problems, *_headless(self._workspace.runs))
         stored = tuple(self._stored())
         found = [*self._runs(known, _by_content(stored)), *(thing for thing, _ in stored)]
         if problems:
@@ -165,6 +166,20 @@ def _read(runs: tuple[Run, ...]) -> tuple[tuple[_Known, ...], tuple[Problem, ...
         except GfmpError as fault:
             problems.extend(fault.problems)
     return tuple(known), tuple(problems)
+
+
+def _headless(runs: Path) -> tuple[Problem, ...]:
+    """Return one problem for each folder that was a run and lost its header."""
+    return tuple(
+        Problem(
+            "a run without its header",
+            where=str(folder),
+            why="a run is published with its header, so somebody removed it",
+            fix=f"restore {HEADER_FILE}, or remove the folder if nobody needs the run",
+        )
+        for folder in _folders(runs, 1)
+        if not (folder / HEADER_FILE).is_file()
+    )
 
 
 def _checkpoints(run: Run) -> dict[Path, Manifest]:
