@@ -128,7 +128,9 @@ def _figures(users: list[_User]) -> Iterator[Link]:
     for user in users:
         folder = user.run.path / "report"
         if (folder / "report.html").is_file():
-            figures = sorted(path.stem for path in (folder / "figures").glob("*.svg"))
+            figures = sorted(
+                path.stem.replace("_", " ") for path in (folder / "figures").glob("*.svg")
+            )
             shown = ", ".join(figures[:3]) + (f" and {len(figures) - 3} more" * (len(figures) > 3))
             yield Link(shown or "a page", (f"runs/{user.run.id}/report/report.html",))
 

@@ -40,7 +40,7 @@ grid-template-columns:repeat(auto-fit,minmax(min(100%,24rem),1fr))}
 .stack thead{display:none}.stack tr{border-bottom:1px solid #ddd;padding:.3rem 0}
 .stack td{border:0;padding:.05rem 0;overflow-wrap:anywhere}.stack td:first-child{font-weight:600}
 .stack table{min-width:0}.stack caption{display:block}th,td{padding:.2rem .25rem}}
-@media print{.panels{grid-template-columns:1fr 1fr}.cards{grid-template-columns:repeat(4,1fr)}
+@media print{.panels{grid-template-columns:1fr 1fr}.cards{grid-template-columns:repeat(3,1fr)}
 pre{white-space:pre-wrap;overflow-wrap:anywhere}}
 """
     + LINEAGE_STYLE
