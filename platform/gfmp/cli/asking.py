@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gfmp.cli.completing import complete_runs
-from gfmp.cli.options import Command, json_option, workspace_option
+from gfmp.cli.options import Command, in_use, json_option, workspace_option
 from gfmp.storage.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -196,6 +196,7 @@ def _answer(
 
     asking = Asking(question, options.target(ending), options.workspace)
     threads = options.threads or os.cpu_count() or 1
-    with shown() as watcher, Compute.of(question.device, threads).engaged():
+    engaged = Compute.of(question.device, threads).engaged()
+    with in_use(options.workspace), shown() as watcher, engaged:
         answered = asking.run(load, watcher)
     show_answered(answered, options.as_json)

@@ -22,16 +22,11 @@ _SECONDS_PER_DAY = 86_400.0
 @json_option
 @workspace_option
 def gc(delete: bool, keep_days: float, as_json: bool, workspace: Workspace) -> None:
-    r"""Show what the workspace can do without, how much that frees, and why.
+    """Show what the workspace can do without, how much that frees, and why.
 
     Nothing goes that a finished result, a run that can be resumed or a registered
     vocabulary refers to, nor the record of a run that did anything. A kill in between
     leaves every single thing whole or gone. MLflow's own files are left to `mlflow gc`.
-
-    \b
-    gfmp gc                        what can go
-    gfmp gc --delete               it goes
-    gfmp gc --delete --keep-days 0 also what was made just now
     """
     from gfmp.cli.render.garbage import show_cleared
     from gfmp.cluster.garbage import clear, survey

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -60,28 +61,29 @@ def supervised(command: Command) -> Command:
     @functools.wraps(command)
     def _run(*positional: object, **named: Any) -> object:  # noqa: ANN401 - what click gives
         if click.get_current_context().find_root().obj is not FROM_SHELL:
-            return _working(command, positional, named)
+            with in_use(named["workspace"]):
+                return command(*positional, **named)
         from gfmp.cluster import supervise
 
         if supervise.become_driver():
-            return _working(command, positional, named)
+            with in_use(named["workspace"]):
+                return command(*positional, **named)
         given = supervise.Command(tuple(sys.argv[1:]), named["workspace"], named["resume"], _say)
         return supervise.supervise(given)
 
     return _run  # type: ignore[return-value]  # a function of the same parameters
 
 
-def _working(
-    command: Callable[..., Any], positional: tuple[object, ...], named: dict[str, Any]
-) -> object:
-    """Run the command while nobody clears away what it is about to use."""
+@contextlib.contextmanager
+def in_use(workspace: Workspace) -> Iterator[None]:
+    """Keep `gfmp gc` from taking away what a command is about to use."""
     from gfmp.storage.locks import shared
 
-    workspace = named["workspace"]
     if not workspace.root.is_dir():  # there is nothing to clear away, and nothing is made yet
-        return command(*positional, **named)
+        yield
+        return
     with shared(workspace.use_lock):
-        return command(*positional, **named)
+        yield
 
 
 def _say(line: str) -> None:
