@@ -10,15 +10,26 @@ from typing import TYPE_CHECKING
 import click
 
 from gfmp.cli.completing import complete_runs
-from gfmp.cli.options import JOB, json_option, set_option, supervised, workspace_option
+from gfmp.cli.options import (
+    JOB,
+    Place,
+    cluster_option,
+    json_option,
+    place_options,
+    set_option,
+    supervised,
+    workspace_option,
+)
 from gfmp.errors import SpecError, UsageError
 from gfmp.storage.workspace import Workspace
 
 if TYPE_CHECKING:
     from gfmp.cli.loading import JobSpec
+    from gfmp.cli.remote import Asked
     from gfmp.ledger.run import Run
     from gfmp.plan.facts import Machine
     from gfmp.plan.values import Plan, Where
+    from gfmp.spec.cluster import ClusterSpec
     from gfmp.spec.corpus import CorpusJobSpec
     from gfmp.spec.pretrain import PretrainSpec
     from gfmp.storage.documents import Document
@@ -30,23 +41,29 @@ if TYPE_CHECKING:
     "--calibrate", is_flag=True, help="Measure some of JOB's steps here first, for its estimates."
 )
 @set_option
+@cluster_option
 @json_option
 @workspace_option
 def plan(
     job: Path,
     calibrate: bool,
     assignments: tuple[str, ...],
+    cluster: str,
     as_json: bool,
     workspace: Workspace,
 ) -> None:
     """Print what JOB would do: every number with its reason. Runs nothing.
 
+    With a cluster, also what it takes of that: nodes, network, failures, storage and money.
+
     With --calibrate a few of its own steps are taken and forgotten; what they cost is kept in the
     workspace, and every later plan of the same kind on this machine is estimated by it.
     """
     from gfmp.cli.loading import load_job
+    from gfmp.cli.remote import planned_for
     from gfmp.cli.render.plan import show_plan
     from gfmp.cli.render.text import as_json as show_json
+    from gfmp.cluster.place import chosen
     from gfmp.plan.resolve import resolve
     from gfmp.plan.survey import survey
     from gfmp.spec.pretrain import PretrainSpec
@@ -58,7 +75,12 @@ def plan(
         return
     parent = expected_parent(spec, workspace)
     found = survey(spec, document.path, workspace, parent)
-    made = resolve(spec, found.known, document.where)
+    elsewhere = chosen(cluster, spec.cluster, document.path)
+    if elsewhere is not None:
+        _here_only(calibrate, elsewhere)
+        made = planned_for(spec, found.known, document, elsewhere)
+    else:
+        made = resolve(spec, found.known, document.where)
     if calibrate:
         from gfmp.cluster.calibrate import Asked
         from gfmp.cluster.calibrate import calibrate as measure
@@ -70,6 +92,16 @@ def plan(
         show_json(made.to_json())
     else:
         show_plan(made)
+
+
+def _here_only(calibrate: bool, cluster: ClusterSpec) -> None:
+    if calibrate:
+        raise UsageError(
+            f"--calibrate measures this machine, not cluster {cluster.name}",
+            why="its numbers would say nothing about the other",
+            fix="leave one of the two out; on a node of the cluster, measure with --cluster local"
+            " in the job's place",
+        )
 
 
 def _plan_other(spec: JobSpec, document: Document, workspace: Workspace, as_json: bool) -> None:
@@ -108,6 +140,7 @@ def _plan_other(spec: JobSpec, document: Document, workspace: Workspace, as_json
     "--profile-startup", is_flag=True, help="Show where the time up to the first step went."
 )
 @set_option
+@place_options
 @workspace_option
 @supervised
 def submit(
@@ -116,12 +149,15 @@ def submit(
     new: bool,
     profile_startup: bool,
     assignments: tuple[str, ...],
+    place: Place,
     workspace: Workspace,
 ) -> None:
     """Run JOB: build what it needs, train, evaluate, track.
 
     With --resume RUN an interrupted run goes on, also with another number of workers:
     gfmp submit --resume RUN --set compute.workers=4
+
+    On a cluster that takes jobs, the driver runs there and this command ends.
 
     A driver that is killed or crashes is started again from the last checkpoint.
     """
@@ -131,7 +167,7 @@ def submit(
             why="a resumed run takes its job from its own record",
             fix="gfmp submit jobs/pretrain.yaml   or   gfmp submit --resume RUN",
         )
-    how = _How(assignments, workspace, new, profile_startup)
+    how = _How(assignments, workspace, new, profile_startup, place)
     if resume is not None:
         _resume(resume, how)
     else:
@@ -148,16 +184,26 @@ class _How:
         workspace: Where everything goes.
         new: Begin another run beside an unfinished one.
         profile_startup: Show where the time up to the first step went.
+        place: Where it runs.
     """
 
     assignments: tuple[str, ...]
     workspace: Workspace
     new: bool
     profile_startup: bool
+    place: Place
+
+    @property
+    def asked(self) -> Asked:
+        """What of it concerns a cluster."""
+        from gfmp.cli.remote import Asked
+
+        return Asked(self.place.cluster, self.assignments, self.new, self.workspace)
 
 
 def _start(job: Path, how: _How) -> None:
     from gfmp.cli.loading import JOBS, load_job
+    from gfmp.cli.remote import handed_over, render
     from gfmp.spec.corpus import CorpusJobSpec
     from gfmp.spec.motifs import MotifsSpec
     from gfmp.spec.pretrain import PretrainSpec
@@ -165,7 +211,11 @@ def _start(job: Path, how: _How) -> None:
     from gfmp.spec.variant_effect import VariantEffectSpec
 
     spec, document = load_job(job, how.assignments, JOBS)
-    if isinstance(spec, CorpusJobSpec):
+    if how.place.render:
+        render(spec, document, how.asked, how.place.render)
+    elif handed_over(spec, document, how.asked):
+        return
+    elif isinstance(spec, CorpusJobSpec):
         _build_corpus(spec, document, how.workspace)
     elif isinstance(spec, FinetuneSpec):
         from gfmp.cli.sweeps import start_sweep
@@ -239,9 +289,12 @@ def _check(plan: Plan, machine: Machine, workspace: Workspace) -> None:
 
 def _resume(wanted: str, how: _How) -> None:
     from gfmp.cli.progress import shown
+    from gfmp.cli.remote import resumed_there
     from gfmp.ledger.store import RunStore
 
     workspace = how.workspace
+    if resumed_there(wanted, how.asked):
+        return
     run = RunStore(workspace).get(wanted)
     if run.header.kind == "variant_effect":
         from gfmp.cli.variants import resume_variants

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -46,6 +47,49 @@ def set_option(command: Command) -> Command:
         metavar="KEY=VALUE",
         help="Change a value of the job, e.g. compute.workers=4; checked and recorded with it.",
     )(command)
+
+
+def cluster_option(command: Command) -> Command:
+    """Add `--cluster`; empty when it is not given."""
+    return click.option(
+        "--cluster",
+        default="",
+        metavar="NAME",
+        help="Cluster it runs on: a file in specs/clusters/, or a path to one.",
+    )(command)
+
+
+# The names of `cluster.manifests.choice`, which a test compares: `gfmp --help` imports no rooms.
+RENDERED = ("kuberay", "kuberay-cluster", "slurm", "aws", "gcp")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a command runs.
+
+    Attributes:
+        cluster: `--cluster`; empty when it is not given.
+        render: `--render`; empty when it is not given.
+    """
+
+    cluster: str
+    render: str
+
+
+def place_options(command: Command) -> Command:
+    """Add `--cluster` and `--render`; the command receives a `Place`."""
+
+    @functools.wraps(command)
+    def _run(cluster: str, render: str, **named: Any) -> object:  # noqa: ANN401 - what click gives
+        return command(place=Place(cluster, render), **named)
+
+    added = click.option(
+        "--render",
+        type=click.Choice(RENDERED),
+        default="",
+        help="Print what starts the cluster of JOB there instead, and run nothing.",
+    )(_run)
+    return cluster_option(added)  # type: ignore[return-value]  # a command once click has it
 
 
 FROM_SHELL = "shell"

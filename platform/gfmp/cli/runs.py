@@ -1,4 +1,4 @@
-"""`gfmp runs list | show | compare | logs | stop | sync` and `gfmp ui`."""
+"""`gfmp runs list | show | compare | logs | status | stop | sync` and `gfmp ui`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 import click
 
 from gfmp.cli.completing import complete_runs
-from gfmp.cli.options import json_option, workspace_option
+from gfmp.cli.options import cluster_option, json_option, workspace_option
 from gfmp.storage.workspace import Workspace
 
 
@@ -76,23 +76,61 @@ def compare(run: tuple[str, ...], as_json: bool, workspace: Workspace) -> None:
     show_default=True,
     help="Last lines of each log.",
 )
+@click.option("--follow", "-f", is_flag=True, help="Go on until RUN ends.")
+@cluster_option
 @workspace_option
-def logs(run: str, lines: int, workspace: Workspace) -> None:
-    """Print the end of what the workers of RUN logged."""
+def logs(run: str, lines: int, follow: bool, cluster: str, workspace: Workspace) -> None:
+    """Print the end of what the workers of RUN logged; of its driver, on a cluster."""
+    from gfmp.cli.remote import found_remote, show_remote_logs
+    from gfmp.cli.render.following import follow_logs
     from gfmp.cli.render.runs import show_logs
     from gfmp.ledger.store import RunStore
 
-    show_logs(RunStore(workspace).get(run), lines)
+    remote = found_remote(run, cluster, workspace)
+    if remote is not None:
+        show_remote_logs(remote, lines, follow)
+        return
+    found = RunStore(workspace).get(run)
+    show_logs(found, lines)
+    if follow:
+        follow_logs(found)
 
 
 @runs.command()
 @click.argument("run", shell_complete=complete_runs)
+@cluster_option
+@json_option
 @workspace_option
-def stop(run: str, workspace: Workspace) -> None:
-    """Ask RUN to commit a checkpoint at the end of its step and stop."""
+def status(run: str, cluster: str, as_json: bool, workspace: Workspace) -> None:
+    """Say how RUN is, here or on the cluster it was handed to."""
+    from gfmp.cli.remote import found_remote, show_remote_status
+    from gfmp.cli.render.runs import show_status
+    from gfmp.ledger.store import RunStore
+
+    remote = found_remote(run, cluster, workspace)
+    if remote is not None:
+        show_remote_status(remote, as_json)
+        return
+    show_status(RunStore(workspace).get(run), as_json)
+
+
+@runs.command()
+@click.argument("run", shell_complete=complete_runs)
+@cluster_option
+@workspace_option
+def stop(run: str, cluster: str, workspace: Workspace) -> None:
+    """Ask RUN to commit a checkpoint at the end of its step and stop.
+
+    On a cluster its driver is told so, and its job ends.
+    """
+    from gfmp.cli.remote import found_remote, stop_remote
     from gfmp.cli.render.runs import show_stopping
     from gfmp.ledger.store import RunStore
 
+    remote = found_remote(run, cluster, workspace)
+    if remote is not None:
+        stop_remote(remote)
+        return
     show_stopping(RunStore(workspace).request_stop(run))
 
 

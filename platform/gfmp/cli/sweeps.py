@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 import click
 
 from gfmp.cli.completing import complete_runs
-from gfmp.cli.options import JOB, json_option, set_option, supervised, workspace_option
+from gfmp.cli.options import (
+    JOB,
+    cluster_option,
+    json_option,
+    set_option,
+    supervised,
+    workspace_option,
+)
 from gfmp.errors import UsageError
 from gfmp.storage.workspace import Workspace
 
@@ -30,10 +37,15 @@ if TYPE_CHECKING:
     help="Run what this sweep has no result for yet.",
 )
 @set_option
+@cluster_option
 @workspace_option
 @supervised
 def sweep(
-    spec: Path | None, resume: str | None, assignments: tuple[str, ...], workspace: Workspace
+    spec: Path | None,
+    resume: str | None,
+    assignments: tuple[str, ...],
+    cluster: str,
+    workspace: Workspace,
 ) -> None:
     """Run the cells of SPEC: task x vocabulary x label ratio x seed x model.
 
@@ -42,6 +54,7 @@ def sweep(
     killed or crashes is started again; what is finished stays finished.
     """
     from gfmp.cli.loading import SWEEPS, load_job
+    from gfmp.cli.remote import Asked, handed_over, resumed_there
     from gfmp.spec.sweep import SweepSpec
 
     if (spec is None) == (resume is None):
@@ -50,14 +63,19 @@ def sweep(
             why="a resumed sweep takes its spec from its own record",
             fix="gfmp sweep specs/label_efficiency.yaml   or   gfmp sweep --resume RUN",
         )
+    asked = Asked(cluster, assignments, False, workspace, "sweep")
     if resume is not None:
         from gfmp.ledger.store import RunStore
 
+        if resumed_there(resume, asked):
+            return
         resume_sweep(RunStore(workspace).get(resume), assignments, workspace)
         return
     assert spec is not None, "checked above"
     read, document = load_job(spec, assignments, SWEEPS)
     assert isinstance(read, SweepSpec), "the only kind that is taken"
+    if handed_over(read, document, asked):
+        return
     start_sweep(read, document, workspace)
 
 

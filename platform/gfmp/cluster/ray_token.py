@@ -90,6 +90,26 @@ def own_token() -> None:
             os.close(descriptor)
 
 
+def read_token(path: Path) -> str:
+    """Return the token in a file of this user's, which others can no longer read afterwards.
+
+    Raises:
+        RefusedError: it is empty, or holds what no header may carry.
+        StorageError: it cannot be read.
+    """
+    with storage_faults(path):
+        _close(path)
+        token = path.read_text(encoding="utf-8", errors="replace").strip()
+    if not token or not token.isascii() or not token.isprintable() or " " in token:
+        raise RefusedError(
+            "the file holds no token",
+            where=str(path),
+            why="a token is one word of printable characters",
+            fix="put the cluster's token into it (mode 0600)",
+        )
+    return token
+
+
 def _close(path: Path) -> None:
     """Take the rights of others away; a file of another user stays as it is."""
     found = path.stat()

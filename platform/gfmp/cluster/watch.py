@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from types import FrameType, TracebackType
 from typing import Protocol, Self
@@ -20,8 +22,10 @@ from gfmp.ledger.reader import Follower
 from gfmp.ledger.run import Run
 from gfmp.ledger.writer import LedgerWriter, ledger_files
 from gfmp.plan.cells import Cell
+from gfmp.storage.owners import JOB_VARIABLE
 
 _POLL_SECONDS = 0.5
+_ECHO_SECONDS = 2.0
 
 
 class Console(Protocol):
@@ -93,7 +97,7 @@ class StopSignal:
     def __init__(self, run: Run) -> None:
         self.name = "stop request"
         self._run = run
-        self._asked = False
+        self._asked, self._asked_at = False, 0.0
         self._previous: dict[int, object] = {}
 
     def __enter__(self) -> Self:
@@ -117,10 +121,15 @@ class StopSignal:
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         self.name = signal.Signals(number).name
-        if self._asked:
+        if self._asked and not self._echo():
             raise interruption(self._run, f"{self.name}, twice")
-        self._asked = True
+        self._asked, self._asked_at = True, time.monotonic()
         self._run.request_stop()
+
+    def _echo(self) -> bool:
+        """Tell whether a signal is the one before: a cluster signals a driver and its parent."""
+        soon = time.monotonic() - self._asked_at < _ECHO_SECONDS
+        return soon and JOB_VARIABLE in os.environ
 
 
 @contextlib.contextmanager

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from statistics import fmean, median
 
 from gfmp.ledger.events import LOST_RAY, Event
+from gfmp.plan.interval import best_interval
 
 _SCORING_KINDS = frozenset({"evaluation", "report", "outcome"})
 # Without a failure to measure by: one a day, or one in as long as the run has lasted.
@@ -251,16 +252,3 @@ def interval_advice(events: Sequence[Event]) -> IntervalAdvice | None:
 def _usual_interval(steps: Sequence[int]) -> int:
     gaps = [b - a for a, b in itertools.pairwise((0, *steps)) if b > a]
     return Counter(gaps).most_common(1)[0][0]
-
-
-def best_interval(save_seconds: float, between_failures_seconds: float) -> float:
-    """Return the seconds of work between commits that lose the least time.
-
-    Young's sqrt(2 M S) with Daly's higher orders (Daly, Future Generation Computer Systems 22,
-    2006, equation 37).
-    """
-    half = save_seconds / (2.0 * between_failures_seconds)
-    if half >= 1.0:
-        return between_failures_seconds
-    young = math.sqrt(2.0 * save_seconds * between_failures_seconds)
-    return young * (1.0 + math.sqrt(half) / 3.0 + half / 9.0) - save_seconds

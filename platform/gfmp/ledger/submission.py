@@ -7,7 +7,7 @@ from pathlib import Path
 
 from gfmp.errors import CorruptArtefactError
 from gfmp.storage.atomic import read_json, write_json
-from gfmp.storage.owners import TOKEN_VARIABLE, Owner
+from gfmp.storage.owners import JOB_VARIABLE, TOKEN_VARIABLE, Owner
 
 FILE_NAME = "submission.json"
 
@@ -15,12 +15,20 @@ FILE_NAME = "submission.json"
 def record(folder: Path) -> None:
     """Write into the folder of a new run which process creates it, and for whom."""
     token = os.environ.get(TOKEN_VARIABLE, "")
-    write_json(folder / FILE_NAME, {"creator": Owner.present().tag, "token": token})
+    said = {"creator": Owner.present().tag, "token": token}
+    if job := os.environ.get(JOB_VARIABLE):
+        said["job"] = job
+    write_json(folder / FILE_NAME, said)
 
 
 def token_of(folder: Path) -> str:
     """Return for whom the run was created; empty when nobody asked."""
     return _read(folder, "token")
+
+
+def job_of(folder: Path) -> str:
+    """Return the submission id of the cluster's job that created the run; empty for none."""
+    return _read(folder, "job")
 
 
 def creator_lives(folder: Path) -> bool:

@@ -218,10 +218,13 @@ class CorpusJobSpec(Closed):
 
     Attributes:
         corpus: Name of a file in specs/corpora/ or a path to one.
+        cluster: Name of a file in specs/clusters/, or a path to one; empty runs here, or where
+            RAY_ADDRESS says.
     """
 
     kind: Literal["build_corpus"]
     corpus: str
+    cluster: str = ""
 
 
 def ingest_settings(spec: CorpusSpec, document: Document) -> IngestSettings:

@@ -96,6 +96,8 @@ class MotifsSpec(Closed):
         rows_shown: Rows of the highest score that are shown base by base, with integrated
             gradients and mutagenesis.
         compute: Where it runs.
+        cluster: Name of a file in specs/clusters/, or a path to one; empty runs here, or where
+            RAY_ADDRESS says.
     """
 
     kind: Literal["motifs"]
@@ -113,3 +115,4 @@ class MotifsSpec(Closed):
     matches: PositiveInt = 5
     rows_shown: Annotated[int, Field(ge=0, le=20)] = 3
     compute: MotifCompute = MotifCompute()
+    cluster: str = ""

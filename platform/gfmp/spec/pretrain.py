@@ -277,6 +277,8 @@ class PretrainSpec(Closed):
         checkpoint: When state is committed.
         compute: Where it runs.
         numbers: What happens to a step whose numbers are not finite.
+        cluster: Name of a file in specs/clusters/, or a path to one; empty runs here, or where
+            RAY_ADDRESS says.
     """
 
     kind: Literal["pretrain"]
@@ -299,6 +301,7 @@ class PretrainSpec(Closed):
     checkpoint: Checkpointing = Checkpointing()
     compute: Compute = Compute()
     numbers: Numbers = Numbers()
+    cluster: str = ""
 
     @field_validator("vocabularies", "model")
     @classmethod

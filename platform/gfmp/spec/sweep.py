@@ -143,6 +143,8 @@ class SweepSpec(Closed):
         transfer: Scores models on the test rows of other tasks too.
         paper: Which part of the paper this does again, and with which data.
         compute: Where it runs.
+        cluster: Name of a file in specs/clusters/, or a path to one; empty runs here, or where
+            RAY_ADDRESS says.
     """
 
     kind: Literal["sweep"]
@@ -156,6 +158,7 @@ class SweepSpec(Closed):
     transfer: Transfer | None = None
     paper: PaperFigure | None = None
     compute: SweepCompute = SweepCompute()
+    cluster: str = ""
 
     @field_validator("tasks", "label_percents", "seeds", "allow_leaks")
     @classmethod
@@ -179,6 +182,8 @@ class FinetuneSpec(Closed):
         scratch_model: Architecture of `scratch`; without it that of the first pretrained model.
         allow_leaks: Names of tasks whose test rows may repeat rows that are learned from.
         compute: Where it runs.
+        cluster: Name of a file in specs/clusters/, or a path to one; empty runs here, or where
+            RAY_ADDRESS says.
     """
 
     kind: Literal["finetune"]
@@ -192,6 +197,7 @@ class FinetuneSpec(Closed):
     scratch_model: str | Architecture = ""
     allow_leaks: tuple[str, ...] = ()
     compute: SweepCompute = SweepCompute()
+    cluster: str = ""
 
     def as_sweep(self) -> SweepSpec:
         """Return the sweep of the one cell this job is."""

@@ -203,6 +203,8 @@ class VariantEffectSpec(Closed):
         measured: Effects to compare with.
         head: A head on the difference of features; needs `measured`.
         compute: Where it runs.
+        cluster: Name of a file in specs/clusters/, or a path to one; empty runs here, or where
+            RAY_ADDRESS says.
     """
 
     kind: Literal["variant_effect"]
@@ -218,6 +220,7 @@ class VariantEffectSpec(Closed):
     measured: Measured | None = None
     head: DifferenceHead | None = None
     compute: EffectCompute = EffectCompute()
+    cluster: str = ""
 
     @model_validator(mode="after")
     def _consistent(self) -> VariantEffectSpec:

@@ -16,6 +16,8 @@ MARK_VARIABLE = "GFMP_DRIVER"
 # Set by whoever starts a driver and starts another one when it dies: the run that it creates is
 # found by that.
 TOKEN_VARIABLE = "GFMP_SUBMISSION"
+# Submission id of the job that a driver is, where a cluster runs it on behalf of somebody else.
+JOB_VARIABLE = "GFMP_JOB_ID"
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _HOST_DIGITS = 6
 _BOOT_DIGITS = 8

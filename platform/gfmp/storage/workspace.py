@@ -75,6 +75,11 @@ class Workspace:
         return self.root / ".use.lock"
 
     @property
+    def submissions(self) -> Path:
+        """What was handed to clusters, `submissions/<submission id>.json`."""
+        return self.root / "submissions"
+
+    @property
     def logs(self) -> Path:
         """What libraries print, one file for each command."""
         return self.root / "logs"

@@ -15,6 +15,7 @@ from gfmp.errors import Problem
 from gfmp.ledger.events import Event
 from gfmp.ledger.goodput import goodput
 from gfmp.ledger.run import Run
+from gfmp.ledger.submission import job_of
 from gfmp.ledger.sweep import book_of
 from gfmp.mlflow_store.mirror import Synced
 from gfmp.mlflow_store.sweeps import CELL_KINDS
@@ -74,6 +75,7 @@ def show_run(run: Run, json: bool) -> None:
             | {
                 "header": run.header.to_json(),
                 "grown_from": parent_run(run.plan_json()),
+                "job": job_of(run.path),
                 "plan": run.plan_json(),
                 "mixture": _mixture(run),
                 "goodput": goodput(run.events()).numbers(),
@@ -89,6 +91,8 @@ def show_run(run: Run, json: bool) -> None:
     if parent := parent_run(run.plan_json()):
         echo(f"grown from: {parent}")
     echo(f"code: git {git.revision[:12]} ({git.state})")
+    if job := job_of(run.path):
+        echo(f"job of the cluster: {job}")
     if shares := _mixture(run):
         parts = ", ".join(f"{name} {share:.1%}" for name, share in shares.items())
         echo(f"rows of the newest step: {parts}")
@@ -203,6 +207,20 @@ def show_logs(run: Run, lines: int) -> None:
 
 def _tail(path: Path, lines: int) -> list[str]:
     return path.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:]
+
+
+def show_status(run: Run, json: bool) -> None:
+    """Print the state of a run in a few lines."""
+    fields = {key: _summary(run)[key] for key in ("id", "status", "progress", "path")}
+    if job := job_of(run.path):
+        fields["job"] = job
+    if json:
+        as_json(fields)
+        return
+    for name, value in fields.items():
+        echo(f"{name}: {value}")
+    if run.resumable():
+        echo(f"go on with it: {run.resume_command}")
 
 
 def show_stopping(run: Run) -> None:
