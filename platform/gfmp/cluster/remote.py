@@ -17,6 +17,8 @@ from gfmp.storage.workspace import ENVIRONMENT_VARIABLE, Workspace
 
 # Read by Ray's supervisor of the job: seconds between SIGTERM and SIGKILL.
 _STOP_VARIABLE = "RAY_JOB_STOP_WAIT_TIME_S"
+# Read by Ray Train: it gives up after a minute, in which no cloud starts a node.
+START_VARIABLE = "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S"
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,7 @@ def entrypoint(wanted: Handover, connection: JobsConnection) -> str:
 
 def _job(wanted: Handover, job_id: str, connection: JobsConnection, parcel: Parcel) -> RemoteJob:
     environment = {
+        START_VARIABLE: str(connection.start_seconds),
         **connection.environment,
         JOB_VARIABLE: job_id,
         ENVIRONMENT_VARIABLE: connection.workspace,

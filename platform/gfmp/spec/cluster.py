@@ -46,6 +46,7 @@ class JobsConnection(Closed):
         python: Interpreter on the cluster that has Ray, torch and MLflow.
         environment: Variables of the driver and its workers; no secrets, which belong to the
             cluster itself.
+        start_seconds: What nodes that are not there yet are given to start.
         stop_seconds: What a run that is stopped is given to commit before it is killed.
     """
 
@@ -58,6 +59,7 @@ class JobsConnection(Closed):
     environment: dict[Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$")], Text] = Field(
         default_factory=dict
     )
+    start_seconds: Annotated[int, Field(ge=1, le=86_400)] = 1800
     stop_seconds: Annotated[int, Field(ge=3, le=3600)] = 120
 
     @field_validator("address")

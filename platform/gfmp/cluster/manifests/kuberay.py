@@ -9,6 +9,7 @@ from __future__ import annotations
 import shlex
 
 from gfmp.cluster.manifests.order import Order, yaml_text
+from gfmp.cluster.remote import START_VARIABLE
 from gfmp.errors import SpecError
 from gfmp.spec.cluster import KubernetesSettings, NodeType
 from gfmp.storage.owners import JOB_VARIABLE
@@ -22,6 +23,8 @@ _MOST_BYTES = 900_000
 _MIB = 1 << 20
 _SHM_FRACTION = 0.3
 _STOP_SECONDS = 120
+# A GPU node of a cloud can take so long to be there.
+_START_SECONDS = 1800
 
 
 def job_manifest(order: Order) -> str:
@@ -181,6 +184,7 @@ def _container(
             {"name": "GFMP_WORKSPACE", "value": order.workspace},
             # Whoever runs gfmp here is where the job belongs.
             {"name": JOB_VARIABLE, "value": f"kubernetes-{object_name(order.name)}"},
+            {"name": START_VARIABLE, "value": str(_START_SECONDS)},
             {"name": "RAY_USAGE_STATS_ENABLED", "value": "0"},
         ],
         "envFrom": [{"secretRef": {"name": secret}} for secret in settings.secrets],
