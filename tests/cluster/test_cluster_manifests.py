@@ -1,4 +1,4 @@
-"""What is rendered for other programs is what their own schemas take, and says what the spec says."""
+"""What is rendered for other programs is what their own schemas take and what the spec says."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -118,7 +119,7 @@ def test_spot_and_prices_of_clouds_are_their_own_words() -> None:
     assert scheduling["onHostMaintenance"] == "TERMINATE"
 
 
-def _typed(value: dict[str, Any], fields: dict[str, type]) -> None:
+def _typed(value: dict[str, Any], fields: Mapping[str, type]) -> None:
     unknown = set(value) - set(fields)
     assert not unknown
     wrong = {key: part for key, part in value.items() if type(part) is not fields[key]}

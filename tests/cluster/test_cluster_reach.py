@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -34,7 +35,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def connection(address: str, **more: str) -> JobsConnection:
     """Return a connection to `address`."""
-    return JobsConnection(kind="jobs_api", address=address, workspace="/mnt/w", **more)
+    fields = {"kind": "jobs_api", "address": address, "workspace": "/mnt/w", **more}
+    return JobsConnection.model_validate(fields)
 
 
 def test_a_cluster_that_answers_is_taken_and_others_lose_the_right_to_read_the_token(
@@ -73,8 +75,6 @@ def test_an_address_that_swallows_everything_fails_within_ten_seconds() -> None:
 
 def test_nothing_of_ray_is_imported_to_find_that_out() -> None:
     code = "import sys, gfmp.cluster.reach, gfmp.cluster.remote; print('ray' in sys.modules)"
-    import subprocess
-
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
 

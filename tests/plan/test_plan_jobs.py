@@ -5,10 +5,12 @@ from pathlib import Path
 import pytest
 from plan_examples import LAPTOP, NODE, known
 
+from gfmp.plan.capacity import capacity, machine_of
 from gfmp.plan.grid import CellRequest, requests
 from gfmp.plan.parameters import count_parameters
 from gfmp.plan.resolve import resolve
 from gfmp.plan.values import Plan
+from gfmp.spec.cluster import ClusterSpec
 from gfmp.spec.corpus import CorpusJobSpec, CorpusSpec
 from gfmp.spec.learner import Finetuning, LearnerSpec, Probe
 from gfmp.spec.load import load_spec
@@ -23,12 +25,15 @@ from gfmp.tasks.presets import load_learner, resolved
 
 ROOT = Path(__file__).resolve().parents[2]
 SPECS = ROOT / "specs"
-FOLDERS = {"corpora": CorpusSpec, "models": ModelSpec, "tasks": TaskSpec, "learners": LearnerSpec}
+FOLDERS = {
+    **{"corpora": CorpusSpec, "models": ModelSpec, "tasks": TaskSpec, "learners": LearnerSpec},
+    **{"clusters": ClusterSpec},
+}
 KINDS = {
     **{"corpus": CorpusSpec, "model": ModelSpec, "task": TaskSpec, "learner": LearnerSpec},
     **{"pretrain": PretrainSpec, "build_corpus": CorpusJobSpec},
     **{"finetune": FinetuneSpec, "sweep": SweepSpec, "variant_effect": VariantEffectSpec},
-    **{"motifs": MotifsSpec},
+    **{"motifs": MotifsSpec, "cluster": ClusterSpec},
 }
 SWEEPS = sorted(path.stem for path in SPECS.glob("*.yaml"))
 PRESETS = {"pretrain": LAPTOP, "pretrain_base": NODE, "pretrain_large": NODE}
@@ -180,3 +185,17 @@ def test_the_fine_tuning_job_is_one_cell_of_a_published_task_and_preset() -> Non
     assert isinstance(cell.learner, Finetuning)
     assert find_named("tasks", cell.task, ROOT / "jobs").is_file()
     assert (cell.vocabulary, cell.initial, cell.label_percent) == ("bpe4096", "demo", 10.0)
+
+
+@pytest.mark.parametrize("path", sorted((SPECS / "clusters").glob("*.yaml")), ids=lambda p: p.stem)
+def test_every_published_cluster_takes_a_job_of_the_paper(path: Path) -> None:
+    cluster, _ = load_spec(path, {"cluster": ClusterSpec})
+    assert cluster.name == path.stem
+    machine = machine_of(cluster) or NODE
+    spec = _spec("pretrain_base")
+    architecture = _model(str(spec.model)).architecture
+    plan = resolve(spec, known(architecture=architecture, machine=machine))
+    assert plan.what == _plan("pretrain_base").what
+    told = {row.name for row in capacity(plan, cluster)}
+    assert ("gpu_hours" in told) == (cluster.workers is not None)
+    assert ("cost" in told) == (cluster.prices is not None)

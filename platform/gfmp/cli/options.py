@@ -80,13 +80,12 @@ def place_options(command: Command) -> Command:
     """Add `--cluster` and `--render`; the command receives a `Place`."""
 
     @functools.wraps(command)
-    def _run(cluster: str, render: str, **named: Any) -> object:  # noqa: ANN401 - what click gives
-        return command(place=Place(cluster, render), **named)
+    def _run(cluster: str, render: str | None, **named: Any) -> object:  # noqa: ANN401 - click's
+        return command(place=Place(cluster, render or ""), **named)
 
     added = click.option(
         "--render",
         type=click.Choice(RENDERED),
-        default="",
         help="Print what starts the cluster of JOB there instead, and run nothing.",
     )(_run)
     return cluster_option(added)  # type: ignore[return-value]  # a command once click has it

@@ -82,14 +82,15 @@ def compare(run: tuple[str, ...], as_json: bool, workspace: Workspace) -> None:
 def logs(run: str, lines: int, follow: bool, cluster: str, workspace: Workspace) -> None:
     """Print the end of what the workers of RUN logged; of its driver, on a cluster."""
     from gfmp.cli.remote import found_remote, show_remote_logs
-    from gfmp.cli.render.following import follow_logs
-    from gfmp.cli.render.runs import show_logs
-    from gfmp.ledger.store import RunStore
 
     remote = found_remote(run, cluster, workspace)
     if remote is not None:
         show_remote_logs(remote, lines, follow)
         return
+    from gfmp.cli.render.following import follow_logs
+    from gfmp.cli.render.runs import show_logs
+    from gfmp.ledger.store import RunStore
+
     found = RunStore(workspace).get(run)
     show_logs(found, lines)
     if follow:
@@ -104,13 +105,14 @@ def logs(run: str, lines: int, follow: bool, cluster: str, workspace: Workspace)
 def status(run: str, cluster: str, as_json: bool, workspace: Workspace) -> None:
     """Say how RUN is, here or on the cluster it was handed to."""
     from gfmp.cli.remote import found_remote, show_remote_status
-    from gfmp.cli.render.runs import show_status
-    from gfmp.ledger.store import RunStore
 
     remote = found_remote(run, cluster, workspace)
     if remote is not None:
         show_remote_status(remote, as_json)
         return
+    from gfmp.cli.render.runs import show_status
+    from gfmp.ledger.store import RunStore
+
     show_status(RunStore(workspace).get(run), as_json)
 
 
@@ -124,13 +126,14 @@ def stop(run: str, cluster: str, workspace: Workspace) -> None:
     On a cluster its driver is told so, and its job ends.
     """
     from gfmp.cli.remote import found_remote, stop_remote
-    from gfmp.cli.render.runs import show_stopping
-    from gfmp.ledger.store import RunStore
 
     remote = found_remote(run, cluster, workspace)
     if remote is not None:
         stop_remote(remote)
         return
+    from gfmp.cli.render.runs import show_stopping
+    from gfmp.ledger.store import RunStore
+
     show_stopping(RunStore(workspace).request_stop(run))
 
 
