@@ -186,6 +186,12 @@ def test_a_plan_for_a_cluster_tells_what_it_takes(tmp_path: Path) -> None:
         run("plan", BASE, "--cluster", "aws", "--calibrate", *here)
 
 
+def test_a_plan_that_has_no_numbers_of_a_cluster_says_so(tmp_path: Path) -> None:
+    here = ("--workspace", str(tmp_path / "w"))
+    with pytest.raises(UsageError, match="nothing about a job of kind sweep"):
+        run("plan", "specs/label_efficiency_quick.yaml", "--cluster", "aws", *here)
+
+
 def test_the_logs_of_a_run_of_this_machine_are_followed_to_its_end(
     copied: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -71,6 +71,7 @@ def plan(
 
     spec, document = load_job(job, assignments)
     if not isinstance(spec, PretrainSpec):
+        _only_pretraining(cluster, spec)
         _plan_other(spec, document, workspace, as_json)
         return
     parent = expected_parent(spec, workspace)
@@ -92,6 +93,15 @@ def plan(
         show_json(made.to_json())
     else:
         show_plan(made)
+
+
+def _only_pretraining(cluster: str, spec: JobSpec) -> None:
+    if cluster:
+        raise UsageError(
+            f"--cluster {cluster} says nothing about a job of kind {spec.kind}",
+            why="what a job takes of a cluster is known of pretraining only",
+            fix="leave --cluster out; gfmp submit takes it for every kind",
+        )
 
 
 def _here_only(calibrate: bool, cluster: ClusterSpec) -> None:
