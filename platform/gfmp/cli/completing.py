@@ -51,6 +51,11 @@ def complete_corpora(context: click.Context, parameter: click.Parameter, begun: 
     return _named("corpora", begun)
 
 
+def complete_clusters(context: click.Context, parameter: click.Parameter, begun: str) -> list[str]:
+    """Return the clusters of specs/clusters/ that begin so."""
+    return _named("clusters", begun)
+
+
 def complete_kinds(context: click.Context, parameter: click.Parameter, begun: str) -> list[str]:
     """Return the kinds of documents that begin so."""
     from gfmp.spec.kinds import KINDS

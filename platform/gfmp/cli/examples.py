@@ -15,10 +15,12 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "plan": (
         "gfmp plan jobs/pretrain.yaml",
         "gfmp plan jobs/pretrain.yaml --set compute.workers=4",
+        "gfmp plan jobs/pretrain_base.yaml --cluster aws",
     ),
     "submit": (
         "gfmp submit jobs/pretrain.yaml",
         "gfmp submit --resume RUN --set compute.workers=1",
+        "gfmp submit jobs/pretrain.yaml --cluster aws --render aws",
     ),
     "sweep": (
         "gfmp sweep specs/label_efficiency_quick.yaml",
@@ -56,7 +58,8 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "runs list": ("gfmp runs list", "gfmp runs list --json"),
     "runs show": ("gfmp runs show demo",),
     "runs compare": ("gfmp runs compare RUN OTHER",),
-    "runs logs": ("gfmp runs logs demo --lines 100",),
+    "runs logs": ("gfmp runs logs demo --lines 100", "gfmp runs logs -f demo"),
+    "runs status": ("gfmp runs status demo", "gfmp runs status demo --cluster aws"),
     "runs stop": ("gfmp runs stop demo",),
     "runs sync": ("gfmp runs sync",),
     "runs verify": ("gfmp runs verify demo",),

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import click
 
+from gfmp.cli.completing import complete_clusters
 from gfmp.storage.workspace import Workspace
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -55,6 +56,7 @@ def cluster_option(command: Command) -> Command:
         "--cluster",
         default="",
         metavar="NAME",
+        shell_complete=complete_clusters,
         help="Cluster it runs on: a file in specs/clusters/, or a path to one.",
     )(command)
 

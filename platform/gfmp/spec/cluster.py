@@ -270,10 +270,10 @@ class ClusterSpec(Closed):
         if self.gcp and not self.gcp.project:
             raise ValueError("gcp needs a project")
         if isinstance(self.connection, JobsConnection) and self.storage:
-            self._workspace_is_shared(self.connection.workspace, self.storage.path)
+            _check_shared(self.connection.workspace, self.storage.path)
         return self
 
-    @staticmethod
-    def _workspace_is_shared(workspace: str, shared: str) -> None:
-        if not f"{workspace}/".startswith(f"{shared.rstrip('/')}/"):
-            raise ValueError(f"the workspace {workspace} is not on the storage at {shared}")
+
+def _check_shared(workspace: str, shared: str) -> None:
+    if not f"{workspace}/".startswith(f"{shared.rstrip('/')}/"):
+        raise ValueError(f"the workspace {workspace} is not on the storage at {shared}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gfmp.errors import UsageError
+from gfmp.spec.cluster import ClusterSpec
 from gfmp.spec.corpus import CorpusJobSpec, CorpusSpec
 from gfmp.spec.learner import LearnerSpec
 from gfmp.spec.model import ModelSpec
@@ -48,6 +49,7 @@ KINDS: dict[str, Kind] = {
         Kind("task", TaskSpec, "specs/tasks/", "gfmp tasks show NAME"),
         Kind("model", ModelSpec, "specs/models/", "model: NAME in a job"),
         Kind("learner", LearnerSpec, "specs/learners/", "learner: NAME in a sweep"),
+        Kind("cluster", ClusterSpec, "specs/clusters/", "cluster: NAME in a job"),
         Kind("recipe", Recipe, "specs/vocabularies/", "gfmp register-vocab NAME"),
     )
 }
