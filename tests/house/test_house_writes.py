@@ -20,6 +20,7 @@ ALLOWED = {
     "storage/locks.py": "a lock names its owner for people",
     "ledger/writer.py": "it appends, and syncs commits itself",
     "cluster/heartbeat.py": "a log of stacks, written when a process is about to end",
+    "cluster/parcel.py": "copies for an upload, in a temporary folder",
     "training/tensors.py": "a share of a checkpoint, in a folder that is published whole",
     "mlflow_store/artifacts.py": "copies for an upload, in a temporary folder",
     "mlflow_store/server.py": "the log of a server",
