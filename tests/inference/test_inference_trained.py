@@ -199,6 +199,21 @@ def test_models_are_found_by_name_id_and_folder(asked: World) -> None:
         assert find(str(folder)).workspace == asked.workspace
 
 
+def test_a_folder_beside_a_run_of_its_name_does_not_hide_it(
+    asked: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tiny").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert find("tiny", asked.workspace).kind == "pretrained"
+    for wanted in ("tiny/", "./tiny", str(tmp_path)):
+        with pytest.raises(MissingInputError, match="no model in this folder"):
+            find(wanted, asked.workspace)
+    with pytest.raises(MissingInputError, match="no model in this folder"):
+        gfmp.load(Path("tiny"), workspace=asked.workspace.root)
+    with pytest.raises(MissingInputError, match="no such folder"):
+        find("./nothing", asked.workspace)
+
+
 def test_questions_that_cannot_be_meant_are_refused(asked: World, tmp_path: Path) -> None:
     tiny, calls = model(asked, "tiny"), model(asked, "calls")
     wrong = [

@@ -89,6 +89,22 @@ def test_a_run_is_found_by_its_id_or_the_only_beginning(
         store.get("demo")
 
 
+def test_the_newest_finished_run_of_a_name_is_meant(
+    workspace: Workspace, new_run: NewRun, run: Run
+) -> None:
+    store = RunStore(workspace)
+    runs = [run, store.create(new_run), store.create(new_run)]
+    swept = store.create(dataclasses.replace(new_run, kind="sweep"))
+    for one in (runs[0], runs[1], swept):
+        with one.open_writer("driver") as driver:
+            driver.append("finished", {})
+    assert store.newest("demo", "pretrain", "finetune").id == runs[1].id
+    assert store.newest("demo", "sweep").id == swept.id
+    assert store.newest(runs[2].id, "pretrain").id == runs[2].id
+    with pytest.raises(UsageError, match="4 runs begin with 'demo'"):
+        store.newest("demo", "finetune")
+
+
 @pytest.mark.parametrize("wanted", ["", "dmo", "../runs", "demo/", "*"])
 def test_an_unknown_run_is_an_error_that_helps(workspace: Workspace, run: Run, wanted: str) -> None:
     with pytest.raises(MissingInputError) as caught:

@@ -9,8 +9,7 @@ from typing import Literal
 from gfmp.errors import MissingInputError, UsageError
 from gfmp.inference.motif_inputs import Described, find_model
 from gfmp.ledger.header import FILE_NAME
-from gfmp.ledger.run import Run
-from gfmp.ledger.status import Status
+from gfmp.ledger.run import MODEL_FILE, Run
 from gfmp.ledger.store import RunStore
 from gfmp.plan.cells import Ingredient
 from gfmp.spec.model import Architecture
@@ -23,9 +22,10 @@ from gfmp.vocabulary.ensemble import Ensemble
 from gfmp.vocabulary.vocabulary import Vocabulary
 
 ModelKind = Literal["pretrained", "finetuned"]
-_MODEL, _ENSEMBLE = "model.json", "ensemble.json"
+_ENSEMBLE = "ensemble.json"
 _RUNS = "runs"
 _KINDS = ("finetune", "pretrain")
+_SHOWN = 5
 # Bytes that the bias of attention may take for the longest sequence, shape (heads, L, L) in fp32.
 _BIAS_BYTES = 1 << 30
 
@@ -43,6 +43,7 @@ class Found:
         vocabularies: Those it reads: each alone, or for a fine-tuned model all at once.
         target: What it predicts; None for a pretrained model.
         task: What it was fine-tuned on; nameless for a pretrained model.
+        run: Whose model it is; None where only a folder was named.
     """
 
     kind: ModelKind
@@ -53,6 +54,7 @@ class Found:
     vocabularies: tuple[Vocabulary, ...]
     target: Target | None = None
     task: Ingredient = field(default_factory=Ingredient)
+    run: Run | None = None
 
     @property
     def shortest_bp(self) -> int:
@@ -89,66 +91,87 @@ class Found:
         return checkpointed(self.model.name, self.folder)
 
 
-def find(wanted: str, workspace: Workspace | None = None) -> Found:
+def find(wanted: str, workspace: Workspace | None = None, cell: str = "") -> Found:
     """Find a trained model.
 
     Args:
         wanted: Name of pretraining or fine-tuning runs (the newest finished one), the id of one or
-            its beginning, the folder of a run, of a fine-tuned model or of a checkpoint.
+            its beginning; with a / in it, the folder of a run, of a fine-tuned model or of a
+            checkpoint.
         workspace: Where runs are; a folder in a workspace stays in that one. None takes
             `$GFMP_WORKSPACE`, or `./workspace`.
+        cell: Beginning of the hash of one model, of a run that kept several.
 
     Raises:
         MissingInputError: there is none, or the run kept no model.
-        UsageError: several runs are meant.
+        UsageError: several runs are meant, or several models of one.
         CorruptArtefactError: its description is damaged.
     """
-    path = Path(wanted).expanduser()
-    if path.is_dir():
-        return _in_folder(path.resolve(), workspace)
+    if is_folder(wanted):
+        return _in_folder(Path(wanted).expanduser().resolve(), workspace, cell)
     chosen = workspace or Workspace.at(None)
-    return _of_run(_run(wanted, chosen), chosen)
+    return _of_run(RunStore(chosen).newest(wanted, *_KINDS), chosen, cell)
 
 
-def _in_folder(path: Path, workspace: Workspace | None) -> Found:
+def is_folder(wanted: str) -> bool:
+    """Return True for a model that is named by its place: it has a / in it, or is a dot or two.
+
+    A folder beside a run of the same name does not come before it.
+    """
+    return "/" in wanted or wanted in (".", "..")
+
+
+def holds_model(folder: Path) -> bool:
+    """Return True when a folder is one that gfmp keeps: of a run, a model or a checkpoint."""
+    return any((folder / name).is_file() for name in (FILE_NAME, MODEL_FILE, MANIFEST_FILE))
+
+
+def _in_folder(path: Path, workspace: Workspace | None, cell: str) -> Found:
     above = [folder.parent for folder in (path, *path.parents) if folder.name == _RUNS]
     chosen = Workspace(above[0]) if above else workspace or Workspace.at(None)
     if (path / FILE_NAME).is_file():
-        return _of_run(Run.open(path), chosen)
-    if (path / _MODEL).is_file():
+        return _of_run(Run.open(path), chosen, cell)
+    if (path / MODEL_FILE).is_file():
         return _finetuned(path, path.name, chosen)
     if (path / MANIFEST_FILE).is_file():
         return _pretrained(checkpointed(path.name, path), chosen)
     raise MissingInputError(
-        "there is no model in this folder",
+        "there is no model in this folder" if path.is_dir() else "there is no such folder",
         where=str(path),
-        why=f"a run has {FILE_NAME}, a fine-tuned model {_MODEL}, a checkpoint {MANIFEST_FILE}",
-        fix="gfmp runs list shows the runs of a workspace",
+        why=f"a run has {FILE_NAME}, a fine-tuned model {MODEL_FILE}, a checkpoint {MANIFEST_FILE}",
+        fix="gfmp runs list shows the runs of a workspace; a run is named without /",
     )
 
 
-def _run(wanted: str, workspace: Workspace) -> Run:
-    store = RunStore(workspace)
-    named = [r for r in store.list() if r.header.name == wanted and r.header.kind in _KINDS]
-    finished = [run for run in named if run.status() is Status.FINISHED]
-    return finished[-1] if finished else store.get(wanted)
-
-
-def _of_run(run: Run, workspace: Workspace) -> Found:
+def _of_run(run: Run, workspace: Workspace, cell: str) -> Found:
     if run.header.kind == "pretrain":
-        return _pretrained(pretrained(run), workspace)
-    folders = sorted(path.parent for path in (run.path / "models").glob(f"*/{_MODEL}"))
-    if not folders:
+        return _pretrained(pretrained(run), workspace, run)
+    return _finetuned(_kept(run, cell), run.id, workspace, run)
+
+
+def _kept(run: Run, cell: str) -> Path:
+    """Return the folder of the one model of a run whose name begins like the hash `cell`."""
+    if not run.models:
         raise MissingInputError(
             f"run {run.id} kept no model",
             where=str(run.path),
             why=f"it is a {run.header.kind} run; pretrain and finetune runs keep theirs",
             fix="gfmp submit a job of kind finetune, and name that",
         )
-    return _finetuned(folders[0], run.id, workspace)
+    meant = [path for path in run.models if path.name.startswith(cell[: len(path.name)])]
+    if len(meant) == 1:
+        return meant[0]
+    names = [path.name for path in meant or run.models]
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    raise UsageError(
+        f"run {run.id} kept {len(run.models)} models, {len(meant)} of them begin with {cell!r}",
+        where=str(run.models[0].parent),
+        why=f"one model is asked at a time: {', '.join(names[:_SHOWN])}{more}",
+        fix="name the folder of one of these; gfmp export also takes --cell with its beginning",
+    )
 
 
-def _pretrained(found: Pretrained, workspace: Workspace) -> Found:
+def _pretrained(found: Pretrained, workspace: Workspace, run: Run | None = None) -> Found:
     return Found(
         kind="pretrained",
         model=Ingredient(found.run_id, found.fingerprint),
@@ -156,10 +179,11 @@ def _pretrained(found: Pretrained, workspace: Workspace) -> Found:
         workspace=workspace,
         architecture=found.architecture,
         vocabularies=found.ensemble.vocabularies,
+        run=run,
     )
 
 
-def _finetuned(folder: Path, name: str, workspace: Workspace) -> Found:
+def _finetuned(folder: Path, name: str, workspace: Workspace, run: Run | None = None) -> Found:
     described: Described = find_model(f"{folder}/", folder, workspace)
     path = folder / _ENSEMBLE
     known = {v.name: v for v in Ensemble.from_json(read_json(path), str(path)).vocabularies}
@@ -168,8 +192,9 @@ def _finetuned(folder: Path, name: str, workspace: Workspace) -> Found:
         model=Ingredient(name, described.model.fingerprint),
         folder=folder,
         workspace=workspace,
-        architecture=Architecture.model_validate(read_json(folder / _MODEL)["architecture"]),
+        architecture=Architecture.model_validate(read_json(folder / MODEL_FILE)["architecture"]),
         vocabularies=tuple(known[name] for name in described.cell.vocabularies),
         target=described.target,
         task=described.cell.task,
+        run=run,
     )

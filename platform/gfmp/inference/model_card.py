@@ -10,6 +10,7 @@ from gfmp import __version__
 from gfmp.inference.exportable import Exportable
 
 Row = tuple[str, str]
+Step = tuple[str, tuple[Row, ...]]
 _READS = {
     "none": "DNA as it is",
     "windows": "overlapping words with spaces between them; `spaced` in gfmp_network.py makes them",
@@ -30,7 +31,7 @@ class Lineage:
     """
 
     origin: str
-    steps: tuple[tuple[str, tuple[Row, ...]], ...]
+    steps: tuple[Step, ...]
     scores: Mapping[str, float] = field(default_factory=dict)
     commands: tuple[str, ...] = ()
 

@@ -14,8 +14,7 @@ from gfmp.errors import CorruptArtefactError, MissingInputError
 from gfmp.genome.motif_library import NAMES, MotifLibrary, read_library
 from gfmp.inference.motif_match import require_matcher
 from gfmp.inference.motif_sides import output_of, sides_of
-from gfmp.ledger.run import Run
-from gfmp.ledger.status import Status
+from gfmp.ledger.run import MODEL_FILE, Run
 from gfmp.ledger.store import RunStore
 from gfmp.plan.cells import Cell, Ingredient
 from gfmp.plan.motifs import ModelFacts, MotifFacts, RowFacts
@@ -28,7 +27,7 @@ from gfmp.tasks.store import TaskStore
 from gfmp.tasks.task import Target, Task
 from gfmp.vocabulary.ensemble import Ensemble
 
-_MODEL, _ENSEMBLE = "model.json", "ensemble.json"
+_ENSEMBLE = "ensemble.json"
 _DESCRIBING = ("sha256", "architecture", "vocabulary", "prompted", "target", "mean", "deviation")
 
 
@@ -136,34 +135,28 @@ def find_model(wanted: str, base: Path, workspace: Workspace, where: str = "") -
     """
     if wanted.endswith("/"):
         folder = (base / Path(wanted).expanduser()).resolve()
-        if not (folder / _MODEL).is_file():
+        if not (folder / MODEL_FILE).is_file():
             raise MissingInputError(
                 f"there is no fine-tuned model in {folder}",
                 where=where,
-                why=f"the folder of one holds {_MODEL}, as `models/` of a fine-tuning run does",
+                why=f"the folder of one holds {MODEL_FILE}, as `models/` of a fine-tuning run does",
                 fix="correct the path, or name a fine-tuning run",
             )
         return _described(folder, folder.name)
     run = _run(wanted, workspace, where)
-    folders = sorted(path.parent for path in (run.path / "models").glob(f"*/{_MODEL}"))
-    if not folders:
+    if not run.models:
         raise MissingInputError(
             f"run {run.id} kept no fine-tuned model",
             where=where or str(run.path),
             why=f"it is a {run.header.kind} run; a job of kind finetune keeps its model",
             fix="gfmp submit a job of kind finetune, and name that",
         )
-    return _described(folders[0], run.id)
+    return _described(run.models[0], run.id)
 
 
 def _run(wanted: str, workspace: Workspace, where: str) -> Run:
-    store = RunStore(workspace)
-    named = [r for r in store.list() if (r.header.kind, r.header.name) == ("finetune", wanted)]
-    finished = [run for run in named if run.status() is Status.FINISHED]
-    if finished:
-        return finished[-1]
     try:
-        return store.get(wanted)
+        return RunStore(workspace).newest(wanted, "finetune")
     except MissingInputError as fault:
         first = fault.problems[0]
         raise MissingInputError(
@@ -175,7 +168,7 @@ def _run(wanted: str, workspace: Workspace, where: str) -> Run:
 
 
 def _described(folder: Path, name: str) -> Described:
-    path = folder / _MODEL
+    path = folder / MODEL_FILE
     body: Mapping[str, object] = read_json(path)
     try:
         target = TypeAdapter(Target).validate_python(body["target"])

@@ -10,8 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from gfmp.errors import CorruptArtefactError, MissingInputError, Problem
 from gfmp.genome.locations import LocalFile, checked_digest
-from gfmp.ledger.run import Run
-from gfmp.ledger.status import Status
+from gfmp.ledger.run import MODEL_FILE, Run
 from gfmp.ledger.store import RunStore
 from gfmp.plan.cells import Ingredient
 from gfmp.plan.variant_effect import EffectFacts, FileFacts, ModelFacts
@@ -31,7 +30,7 @@ from gfmp.tasks.task import Target
 from gfmp.training.pretrained import find_pretrained
 from gfmp.vocabulary.ensemble import Ensemble
 
-_MODEL, _ENSEMBLE, _WEIGHTS = "model.json", "ensemble.json", "model.safetensors"
+_ENSEMBLE, _WEIGHTS = "ensemble.json", "model.safetensors"
 
 
 def look_up(spec: VariantEffectSpec, document: Document, workspace: Workspace) -> EffectFacts:
@@ -110,14 +109,10 @@ def finetuned_folder(wanted: str, workspace: Workspace) -> tuple[str, Path]:
     Raises:
         MissingInputError: there is none, or it kept no model.
     """
-    store = RunStore(workspace)
-    named = [r for r in store.list() if (r.header.kind, r.header.name) == ("finetune", wanted)]
-    finished = [run for run in named if run.status() is Status.FINISHED]
-    run = finished[-1] if finished else store.get(wanted)
-    folders = sorted(path.parent for path in (run.path / "models").glob(f"*/{_MODEL}"))
-    if not folders:
+    run = RunStore(workspace).newest(wanted, "finetune")
+    if not run.models:
         raise _no_model(run)
-    return run.id, folders[0]
+    return run.id, run.models[0]
 
 
 def _no_model(run: Run) -> MissingInputError:
@@ -137,7 +132,7 @@ def finetuned_facts(wanted: str, workspace: Workspace) -> ModelFacts:
         CorruptArtefactError: its description is damaged.
     """
     run_id, folder = finetuned_folder(wanted, workspace)
-    described = read_json(folder / _MODEL)
+    described = read_json(folder / MODEL_FILE)
     ensemble = Ensemble.from_json(read_json(folder / _ENSEMBLE), str(folder / _ENSEMBLE))
     try:
         target = TypeAdapter(Target).validate_python(described["target"])
@@ -147,7 +142,7 @@ def finetuned_facts(wanted: str, workspace: Workspace) -> ModelFacts:
     except (KeyError, StopIteration, ValidationError) as fault:
         raise CorruptArtefactError(
             "the description of the fine-tuned model lacks something",
-            where=str(folder / _MODEL),
+            where=str(folder / MODEL_FILE),
             why=str(fault).splitlines()[0] if str(fault) else "it reads an unknown vocabulary",
             fix="restore it from a backup, or submit its job again",
         ) from fault

@@ -1,4 +1,4 @@
-"""What a person means by a trained model: a run's name or id, or a folder."""
+"""A trained model that is to be exported, with where it comes from."""
 
 from __future__ import annotations
 
@@ -6,25 +6,23 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from gfmp.errors import GfmpError, MissingInputError, UsageError
+from gfmp.errors import GfmpError
 from gfmp.inference.exportable import Exportable, load_foreign, of_finetuned, of_masked
-from gfmp.inference.masked import Masked
-from gfmp.inference.model_card import Lineage, Row
+from gfmp.inference.found import Found, find, holds_model, is_folder
+from gfmp.inference.loaded import Loaded
+from gfmp.inference.model_card import Lineage, Row, Step
 from gfmp.learners.compute import Compute
-from gfmp.learners.finetuned import load as load_finetuned
 from gfmp.ledger.cells import CellStore
 from gfmp.ledger.run import Run
-from gfmp.ledger.status import Status
 from gfmp.ledger.store import RunStore
 from gfmp.plan.cells import Cell
 from gfmp.plan.lineage import parent_run
 from gfmp.storage.atomic import read_json
 from gfmp.storage.hashes import sha256_file
 from gfmp.storage.workspace import Workspace
-from gfmp.training.pretrained import Pretrained, pretrained
+from gfmp.training.pretrained import find_run, pretrained
 
-MODEL_FILE = "model.json"
-_SHOWN, _HASH_CHARACTERS = 5, 16
+_HASH_CHARACTERS = 16
 # A run that was grown from a run that was grown: so many are told, more would be a loop.
 _MOST_PARENTS = 20
 
@@ -34,8 +32,9 @@ class Asked:
     """What a person wrote.
 
     Attributes:
-        wanted: Name of a run (its newest finished one), an id, or a folder with a `/` in it.
-        cell: Beginning of the fingerprint of one model of a run that kept several.
+        wanted: A run or a folder as `found.find` takes them, or a folder in the layout of
+            DNABERT-2 and Genomics-FM.
+        cell: Beginning of the hash of one model, of a run that kept several.
         vocabulary: Name of the vocabulary of a foreign folder; empty for the folder's own.
     """
 
@@ -68,92 +67,40 @@ def find_trained(asked: Asked, workspace: Workspace, compute: Compute) -> Traine
         CorruptArtefactError: it is damaged.
         DataError: a folder is of no layout that is read.
     """
-    folder = Path(asked.wanted)
-    if "/" in asked.wanted or asked.wanted in (".", ".."):
-        return _of_folder(folder, asked, compute)
-    run = _run(asked.wanted, workspace)
-    if run.header.kind == "pretrain":
-        found = pretrained(run)
-        lineage = _lineage(run.id, _pretraining(run, found, workspace), run)
-        return Trained(of_masked(Masked.load(found, compute)), lineage, run.header.name)
-    made = load_finetuned(_model_folder(run, asked.cell), compute)
-    name = f"{run.id}-{made.cell.fingerprint[:12]}" if asked.cell else run.id
-    lineage = _lineage(run.id, _finetuning(run, made.cell, workspace), run)
-    scores = _scores(made.cell, workspace)
-    lineage = Lineage(lineage.origin, lineage.steps, scores, lineage.commands)
-    return Trained(of_finetuned(made, name), lineage, run.header.name)
+    folder = Path(asked.wanted).expanduser()
+    if is_folder(asked.wanted) and folder.is_dir() and not holds_model(folder):
+        return _foreign(folder, asked.vocabulary, compute)
+    found = find(asked.wanted, workspace, asked.cell)
+    loaded = Loaded.of(found, compute)
+    title = found.run.header.name if found.run else found.model.name
+    if loaded.masked is not None:
+        return Trained(of_masked(loaded.masked), _pretraining(found), title)
+    made, name = loaded.head(), found.model.name
+    name = f"{name}-{made.cell.fingerprint[:12]}" if asked.cell else name
+    return Trained(of_finetuned(made, name), _finetuning(found, made.cell), title)
 
 
-def _of_folder(folder: Path, asked: Asked, compute: Compute) -> Trained:
-    if not folder.is_dir():
-        raise MissingInputError(
-            "there is no such folder",
-            where=str(folder),
-            why="a name with / in it is a folder with config.json, weights and a tokenizer",
-            fix="gfmp runs list shows the runs; a run is named without /",
-        )
+def _foreign(folder: Path, vocabulary: str, compute: Compute) -> Trained:
     name = folder.resolve().name
-    if (folder / MODEL_FILE).is_file():
-        made = load_finetuned(folder, compute)
-        steps = (("Fine-tuning", tuple(_cell_facts(made.cell))),)
-        return Trained(of_finetuned(made, name), Lineage(name, steps), name)
-    model = load_foreign(folder, compute, asked.vocabulary)
+    model = load_foreign(folder, compute, vocabulary)
     weights = [path for path in sorted(folder.iterdir()) if path.suffix in (".safetensors", ".bin")]
     facts = tuple((f"sha256 of {path.name}", sha256_file(path)) for path in weights)
     return Trained(of_masked(model), Lineage(name, (("Weights", facts),)), name)
 
 
-def _run(wanted: str, workspace: Workspace) -> Run:
-    store = RunStore(workspace)
-    named = [r for r in store.list() if r.header.name == wanted and _has_models(r)]
-    finished = [run for run in named if run.status() is Status.FINISHED]
-    return finished[-1] if finished else store.get(wanted)
+def _pretraining(found: Found) -> Lineage:
+    steps: Row = ("steps", f"{found.pretrained.step:,}")
+    if found.run is None:
+        return Lineage(found.model.name, (("Pretraining", (steps,)),))
+    facts = (*_run_facts(found.run), steps, *_pretrain_facts(found.run))
+    before = _parents(found.run, found.workspace)
+    commands = (found.run.repeat_command,)
+    return Lineage(found.model.name, (*before, ("Pretraining", facts)), commands=commands)
 
 
-def _has_models(run: Run) -> bool:
-    return run.header.kind == "pretrain" or bool(_kept(run))
-
-
-def _kept(run: Run) -> list[Path]:
-    return sorted(path.parent for path in (run.path / "models").glob(f"*/{MODEL_FILE}"))
-
-
-def _model_folder(run: Run, cell: str) -> Path:
-    kept = _kept(run)
-    if not kept:
-        raise MissingInputError(
-            f"run {run.id} kept no model",
-            where=str(run.path),
-            why=f"it is a {run.header.kind} run; jobs of kind pretrain and finetune keep theirs",
-            fix="gfmp submit a job of kind finetune, and name that",
-        )
-    meant = [path for path in kept if path.name.startswith(cell[: len(path.name)])]
-    if len(meant) == 1:
-        return meant[0]
-    names = [path.name for path in meant or kept]
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    raise UsageError(
-        f"run {run.id} kept {len(kept)} models, {len(meant)} of them begin with {cell!r}",
-        where=str(run.path / "models"),
-        why=f"one model is exported at a time: {', '.join(names[:_SHOWN])}{more}",
-        fix="give --cell with the beginning of one of these",
-    )
-
-
-def _lineage(origin: str, steps: tuple[tuple[str, tuple[Row, ...]], ...], run: Run) -> Lineage:
-    return Lineage(origin, steps, commands=(run.repeat_command,))
-
-
-def _pretraining(
-    run: Run, found: Pretrained, workspace: Workspace
-) -> tuple[tuple[str, tuple[Row, ...]], ...]:
-    own = ("Pretraining", (*_run_facts(run), ("steps", f"{found.step:,}"), *_pretrain_facts(run)))
-    return (*_parents(run, workspace), own)
-
-
-def _parents(run: Run, workspace: Workspace) -> tuple[tuple[str, tuple[Row, ...]], ...]:
+def _parents(run: Run, workspace: Workspace) -> tuple[Step, ...]:
     """Return the pretraining runs a run was grown from, oldest first."""
-    found: list[tuple[str, tuple[Row, ...]]] = []
+    found: list[Step] = []
     wanted = parent_run(run.plan_json())
     while wanted and len(found) < _MOST_PARENTS:
         try:
@@ -204,19 +151,26 @@ def _corpus_name(run: Run) -> str:
     return f"{Path(path).parent.name} " if isinstance(path, str) else ""
 
 
-def _finetuning(
-    run: Run, cell: Cell, workspace: Workspace
-) -> tuple[tuple[str, tuple[Row, ...]], ...]:
-    own = ("Fine-tuning", (*_run_facts(run), *_cell_facts(cell)))
+def _finetuning(found: Found, cell: Cell) -> Lineage:
+    if found.run is None:
+        return Lineage(found.model.name, (("Fine-tuning", tuple(_cell_facts(cell))),))
+    own = ("Fine-tuning", (*_run_facts(found.run), *_cell_facts(cell)))
+    steps = (*_begun_with(cell, found.workspace), own)
+    scores = _scores(cell, found.workspace)
+    return Lineage(found.model.name, steps, scores, (found.run.repeat_command,))
+
+
+def _begun_with(cell: Cell, workspace: Workspace) -> tuple[Step, ...]:
+    """Return the pretraining that a cell began with; nothing where it is not a run of here."""
     try:
-        start = _run(cell.initial.name, workspace)
+        start = find_run(cell.initial.name, workspace)
         same = pretrained(start).fingerprint == cell.initial.fingerprint
     except GfmpError:
-        return (own,)  # a folder, `scratch`, or a run that was removed; the cell names it
+        return ()  # a folder, `scratch`, or a run that was removed; the cell names it
     if not same:
-        return (own,)  # the run of that name is a newer one
-    before = ("Pretraining", (*_run_facts(start), *_pretrain_facts(start)))
-    return (*_parents(start, workspace), before, own)
+        return ()  # the run of that name is a newer one
+    facts = (*_run_facts(start), *_pretrain_facts(start))
+    return (*_parents(start, workspace), ("Pretraining", facts))
 
 
 def _cell_facts(cell: Cell) -> Iterator[Row]:

@@ -47,7 +47,8 @@ def load(
 
     Args:
         run_or_path: Name of pretraining or fine-tuning runs (the newest finished one), the id of
-            one or its beginning, or the folder of a run, of a fine-tuned model or of a checkpoint.
+            one or its beginning; a `Path`, or a text with a / in it, is the folder of a run, of a
+            fine-tuned model or of a checkpoint.
         workspace: Where runs are; a folder in a workspace stays in that one. None takes
             `$GFMP_WORKSPACE`, or `./workspace`.
         device: `auto` takes a GPU where there is one.
@@ -63,7 +64,9 @@ def load(
         ('kmer3', 'pairs')
     """
     chosen_workspace = None if workspace is None else Workspace.at(str(workspace))
-    found = find(str(run_or_path), chosen_workspace)
+    path = isinstance(run_or_path, Path)
+    wanted = str(Path(run_or_path).absolute()) if path else str(run_or_path)
+    found = find(wanted, chosen_workspace)
     return TrainedModel(found, Compute.of(device or AUTOMATIC, threads))
 
 

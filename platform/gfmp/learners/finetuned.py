@@ -15,6 +15,7 @@ from gfmp.learners.compute import Compute
 from gfmp.learners.head import HeadShape, TaskModel
 from gfmp.learners.initial import Initial
 from gfmp.learners.objective import Objective, Values, objective_of
+from gfmp.ledger.run import MODEL_FILE
 from gfmp.model.encoder import Encoder
 from gfmp.plan.cells import Cell
 from gfmp.spec.learner import CONCAT, Finetuning
@@ -25,7 +26,7 @@ from gfmp.tasks.task import Target
 from gfmp.vocabulary.ensemble import Ensemble
 
 FORMAT_VERSION = 1
-_WEIGHTS, _ENSEMBLE, _MODEL = "model.safetensors", "ensemble.json", "model.json"
+_WEIGHTS, _ENSEMBLE = "model.safetensors", "ensemble.json"
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def save(folder: Path, made: Finetuned) -> None:
         save_file(state, staging / _WEIGHTS)
         write_json(staging / _ENSEMBLE, made.initial.ensemble.to_json())
         write_json(
-            staging / _MODEL,
+            staging / MODEL_FILE,
             {
                 "format_version": FORMAT_VERSION,
                 "architecture": made.initial.architecture.model_dump(mode="json"),
@@ -93,7 +94,7 @@ def load(folder: Path, compute: Compute) -> Finetuned:
         mean = numbers.validate_python(described["mean"])
         deviation = numbers.validate_python(described["deviation"])
     except (KeyError, ValidationError) as fault:
-        raise _damaged(folder / _MODEL, str(fault).splitlines()[0]) from fault
+        raise _damaged(folder / MODEL_FILE, str(fault).splitlines()[0]) from fault
     model = TaskModel(Encoder(architecture, ensemble.size), _shape(cell, target), compute)
     model.load_state_dict(load_file(folder / _WEIGHTS))
     return Finetuned(
@@ -127,12 +128,12 @@ def _objective(target: Target, mean: list[float], deviation: list[float]) -> Obj
 
 
 def _described(folder: Path) -> Mapping[str, object]:
-    if not (folder / _MODEL).is_file():
-        raise _damaged(folder, f"it has no {_MODEL}")
-    described = read_json(folder / _MODEL)
+    if not (folder / MODEL_FILE).is_file():
+        raise _damaged(folder, f"it has no {MODEL_FILE}")
+    described = read_json(folder / MODEL_FILE)
     sums = described.get("sha256")
     if described.get("format_version") != FORMAT_VERSION or not isinstance(sums, dict):
-        raise _damaged(folder / _MODEL, "it is of another format")
+        raise _damaged(folder / MODEL_FILE, "it is of another format")
     for name, expected in sums.items():
         if not (folder / name).is_file() or sha256_file(folder / name) != expected:
             raise _damaged(folder / name, "its bytes do not hash to what the model says")

@@ -26,6 +26,8 @@ from gfmp.storage.locks import LockRecord, exclusive, last_owner
 
 _OWN_SECONDS = 1.0
 _TAIL_BYTES = 1 << 16
+# What describes a fine-tuned model in its folder.
+MODEL_FILE = "model.json"
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,12 @@ class Run:
     def figures_path(self) -> Path:
         """Folder of figures."""
         return self.path / "figures"
+
+    @property
+    def models(self) -> tuple[Path, ...]:
+        """Folders of the fine-tuned models that it kept, each named by the hash of its cell."""
+        found = (self.path / "models").glob(f"*/{MODEL_FILE}")
+        return tuple(sorted(path.parent for path in found))
 
     @property
     def stop_path(self) -> Path:

@@ -112,6 +112,16 @@ class RunStore:
             raise self._missing(wanted, ids)
         return Run.open(self._folder / found[0])
 
+    def newest(self, wanted: str, *kinds: str) -> Run:
+        """Return the newest finished run of a name among those of some kinds, else as `get` does.
+
+        Raises:
+            MissingInputError, UsageError, CorruptArtefactError: as `get`.
+        """
+        named = [r for r in self.list() if r.header.name == wanted and r.header.kind in kinds]
+        finished = [run for run in named if run.status() is Status.FINISHED]
+        return finished[-1] if finished else self.get(wanted)
+
     def list(self) -> tuple[Run, ...]:
         """Return the runs whose headers can be read, oldest first; see `broken`."""
         return self._scan()[0]
