@@ -71,17 +71,6 @@ def read_table(path: Path, wanted: Sequence[str], separator: str) -> Table:
     return Table(path, columns, [line for line, _ in rows])
 
 
-def table_header(path: Path, separator: str) -> list[str]:
-    """Return the names of the columns of a delimited file, plain or gzip.
-
-    Raises:
-        DataError: the file is no such table.
-    """
-    with contextlib.suppress(csv.Error):  # those who read the rows say what is wrong with it
-        return next(csv.reader(_text_lines(path), delimiter=separator, strict=True), [])
-    return []
-
-
 def table_rows(
     path: Path, wanted: Sequence[str], separator: str
 ) -> Iterator[tuple[int, list[str]]]:
@@ -105,7 +94,7 @@ def table_rows(
         ) from fault
 
 
-def header_of(path: Path, separator: str) -> tuple[str, ...]:
+def table_header(path: Path, separator: str) -> tuple[str, ...]:
     """Return the names of the columns of a delimited file with a header line, plain or gzip.
 
     Raises:

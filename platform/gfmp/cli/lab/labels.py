@@ -12,7 +12,7 @@ from gfmp.cli.lab.sequences import existing
 from gfmp.errors import DataError, UsageError
 from gfmp.spec.task_target import TargetKind
 from gfmp.storage.documents import did_you_mean
-from gfmp.tasks.tables import Table, header_of, read_table, separator_of
+from gfmp.tasks.tables import Table, read_table, separator_of, table_header
 
 _DNA = re.compile(r"[ACGTUNRYSWKMBDHVacgtunryswkmbdhv]{10,}")
 _MOSTLY = 0.95
@@ -69,7 +69,7 @@ def look_at(path: Path, sequence: str, label: str) -> Labels:
     """
     path = existing(path, "--labels")
     separator = separator_of(path)
-    header = header_of(path, separator)
+    header = table_header(path, separator)
     for option, name in (("--sequence-column", sequence), ("--label-column", label)):
         _check_named(option, name, header, path)
     table = read_table(path, header, separator)
