@@ -7,13 +7,10 @@ import time
 from collections.abc import Iterator
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from gfmp.cli.rate_bar import RateBar
 from gfmp.cli.render.asking import row_line, survey_line
 from gfmp.inference.asking import RowSurvey
-
-# Without a terminal a line is written this often, so that a log file stays readable.
-_PLAIN_SECONDS = 10.0
 
 
 class AskConsole:
@@ -21,17 +18,9 @@ class AskConsole:
 
     def __init__(self) -> None:
         self._rich = Console(stderr=True, highlight=False)
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=None),
-            TextColumn("{task.completed:,.0f}/{task.total:,.0f}"),
-            TimeRemainingColumn(),
-            console=self._rich,
-            disable=not self._rich.is_terminal,
-        )
-        self._task: TaskID | None = None
+        self._bar = RateBar(self._rich)
         self._total = self._done = self._now = 0
-        self._began = self._last_line = time.monotonic()
+        self._began = time.monotonic()
 
     def say(self, line: str) -> None:
         """Show one line that stays."""
@@ -41,24 +30,19 @@ class AskConsole:
         """Show what the file holds."""
         self.say(survey_line(survey))
         self._total = survey.rows
+        self._bar.begin()
 
     def answered(self, count: int, *, before: bool) -> None:
         """Show rows that are done, and the rate of this start."""
         if not before and not self._now:
             if self._done:
                 self.say(f"{self._done:,} rows are done already")
-            self._began = self._last_line = time.monotonic()
+            self._began = time.monotonic()
+            self._bar.begin()
         self._done += count
         self._now += 0 if before else count
-        now = time.monotonic()
-        rate = self._now / max(now - self._began, 1e-3)
-        if self._rich.is_terminal:
-            if self._task is None:
-                self._bar.start()
-                self._task = self._bar.add_task("", total=self._total)
-            self._bar.update(self._task, completed=self._done, description=f"{rate:,.1f} /s")
-        elif now - self._last_line >= _PLAIN_SECONDS:
-            self._last_line = now
+        rate = self._now / max(time.monotonic() - self._began, 1e-3)
+        if self._bar.show(self._done, self._total, f"{rate:,.1f} /s"):
             self.say(row_line(self._done, self._total, rate))
 
     def joining(self) -> None:
@@ -68,9 +52,7 @@ class AskConsole:
 
     def close(self) -> None:
         """Take the bar down; may be called twice."""
-        if self._task is not None:
-            self._bar.stop()
-            self._task = None
+        self._bar.close()
 
 
 @contextlib.contextmanager

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from typing import TextIO
 
 from rich.console import Console as RichConsole
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from gfmp.cli.rate_bar import RateBar
 from gfmp.cli.render.runs import event_line, show_outcome, step_line
 from gfmp.cli.render.startup import startup_lines
 from gfmp.cluster.noise import redirected
@@ -19,9 +19,6 @@ from gfmp.ledger.events import Event
 from gfmp.ledger.run import Run
 from gfmp.storage.atomic import storage_faults
 from gfmp.storage.workspace import Workspace
-
-# Without a terminal a line is written this often, so that a log file stays readable.
-_PLAIN_SECONDS = 10.0
 
 
 class LiveConsole:
@@ -33,18 +30,9 @@ class LiveConsole:
         self._rich = RichConsole(file=stream, highlight=False)
         self._began = time.monotonic()
         self._total = total_steps
-        self._last_line = 0.0
         # What the start has told so far, while somebody wants to see it.
         self._start: list[Event] | None = [] if profile_startup else None
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=None),
-            TextColumn("{task.completed:.0f}/{task.total:.0f}"),
-            TimeRemainingColumn(),
-            console=self._rich,
-            disable=not self._rich.is_terminal,
-        )
-        self._task: TaskID | None = None
+        self._bar = RateBar(self._rich)
         self.say(f"libraries log to {log_path}")
 
     def say(self, line: str) -> None:
@@ -65,15 +53,7 @@ class LiveConsole:
 
     def _step(self, event: Event) -> None:
         text = step_line(event)
-        if self._rich.is_terminal:
-            if self._task is None:
-                self._bar.start()
-                self._task = self._bar.add_task("", total=self._total)
-            self._bar.update(self._task, completed=event.step, description=text)
-        now = time.monotonic()
-        last = event.step == self._total
-        if not self._rich.is_terminal and (last or now - self._last_line >= _PLAIN_SECONDS):
-            self._last_line = now
+        if self._bar.show(event.step, self._total, text, last=event.step == self._total):
             self.say(f"step {event.step}/{self._total}  {text}")
 
     def _profile(self, events: list[Event]) -> None:
@@ -89,8 +69,7 @@ class LiveConsole:
 
     def close(self) -> None:
         """Take the progress bar down; may be called twice."""
-        if self._task is not None:
-            self._bar.stop()
+        self._bar.close()
 
 
 @contextlib.contextmanager
