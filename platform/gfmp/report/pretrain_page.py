@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from gfmp.ledger.series import SeriesBook
+from gfmp.report import amounts
 from gfmp.report.figures import Picture
 from gfmp.report.lineage import LINEAGE_STYLE, lineage_html
 from gfmp.report.page import (
@@ -166,14 +167,8 @@ def short(amount: float) -> str:
 
 
 def seconds_text(seconds: float) -> str:
-    """Return a duration with its two largest units."""
-    if seconds < 60.0:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    days, hours = divmod(hours, 24)
-    parts = ((days, "d"), (hours, "h"), (minutes, "min"), (rest, "s"))
-    return " ".join([f"{count} {unit}" for count, unit in parts if count][:2])
+    """Return a duration with its two largest units, tenths of a second below a minute."""
+    return f"{seconds:.1f} s" if seconds < 60.0 else amounts.duration(seconds)
 
 
 _PAIRS: Final = (
@@ -287,16 +282,11 @@ def _plan(data: PretrainData) -> Iterator[str]:
     if not data.plan:
         return
     yield heading("Plan")
-    rows = [(row.name, f"{_value(row.value)} {row.unit}".strip(), row.reason) for row in data.plan]
+    rows = [
+        (row.name, f"{amounts.number(row.value)} {row.unit}".strip(), row.reason)
+        for row in data.plan
+    ]
     yield stacked(table("Every number with its reason.", ("Number", "Value", "Why"), rows))
-
-
-def _value(value: int | float | str) -> str:
-    if isinstance(value, str):
-        return value
-    if isinstance(value, int):
-        return f"{value:,}"
-    return f"{value:,.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
 
 
 def _curves_csv(book: SeriesBook) -> bytes:

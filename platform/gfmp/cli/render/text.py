@@ -8,6 +8,10 @@ from collections.abc import Sequence
 
 import click
 
+# Whoever prints tables prints these in them.
+from gfmp.report.amounts import duration as duration
+from gfmp.report.amounts import number as number
+
 WIDTH = 80
 
 
@@ -35,8 +39,8 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]], keys: int = 1)
     widths = [max(len(row[i]) for row in (headings, *rows)) for i in range(len(headings))]
     right = [bool(rows) and all(_numeric(row[i]) for row in rows) for i in range(len(headings))]
     gap = "  " if sum(widths) + 2 * (len(widths) - 1) <= WIDTH else " "
-    for number, columns in enumerate(_parts(widths, keys)):
-        if number:
+    for part, columns in enumerate(_parts(widths, keys)):
+        if part:
             echo()
         for row in (headings, *rows):
             cells = (
@@ -70,25 +74,6 @@ def wrapped(text: str, indent: int) -> str:
     )
 
 
-def number(value: float | int | str) -> str:
-    """Write a number as people read it: thousands separated, four significant digits."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, int):
-        return f"{value:,}"
-    return f"{value:,.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
-
-
 def counted(amount: int, noun: str) -> str:
     """Write a number with its noun: `1 cell`, `3 cells`."""
     return f"{amount:,} {noun}" + ("" if amount == 1 else "s")
-
-
-def duration(seconds: float) -> str:
-    """Write a duration with its two largest units."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    days, hours = divmod(hours, 24)
-    parts = [(days, "d"), (hours, "h"), (minutes, "min"), (rest, "s")]
-    shown = [f"{count} {unit}" for count, unit in parts if count]
-    return " ".join(shown[:2]) or "0 s"
