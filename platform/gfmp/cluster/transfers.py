@@ -135,6 +135,7 @@ def check_alike(tasks: Mapping[str, Task], others: Mapping[str, tuple[str, ...]]
     for source, names in others.items():
         for name in names:
             learned, scored = tasks[source].target, tasks[name].target
+            _check_features(tasks[source], tasks[name])
             if (learned.kind, learned.names) == (scored.kind, scored.names):
                 continue
             raise DataError(
@@ -144,6 +145,21 @@ def check_alike(tasks: Mapping[str, Task], others: Mapping[str, tuple[str, ...]]
                 f" {scored.kind} of {', '.join(scored.names[:5])}",
                 fix="name tasks with the same outputs in the same order",
             )
+
+
+def _check_features(learned: Task, scored: Task) -> None:
+    """Check that two tasks give their rows the same features beside the sequence."""
+    one, other = set(learned.train.feature_names), set(scored.train.feature_names)
+    if one == other:
+        return
+    name = min(one ^ other)
+    raise DataError(
+        f"a model of {learned.name!r} cannot be scored on {scored.name!r}",
+        where="transfer",
+        why=f"one reads {len(one):,} features beside the sequence, the other {len(other):,}; only"
+        f" one of them has {name!r}",
+        fix="give both tasks the same `context`, or neither of them",
+    )
 
 
 def said(spec: SweepSpec) -> dict[str, object]:

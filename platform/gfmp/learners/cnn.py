@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from gfmp.learners.beside import Scale
 from gfmp.learners.cnn_network import SHORTEST_BP, letter_codes
 from gfmp.learners.cnn_training import Examples, Fitted, Lesson, train
 from gfmp.learners.collapse import is_collapsed
@@ -68,11 +70,12 @@ class CnnTrial:
         assert isinstance(learner, CnnBaseline), "the cells of this trial are CNN baselines"
         began = time.perf_counter()
         with self._compute.engaged():
+            scale = Scale.of(self._task.train, rows)
             attempts, fitted = self._attempt(learner, rows, cell.seed)
-            valid = fitted.predict(self._examples["valid"].letters)
-            test = fitted.predict(self._examples["test"].letters)
+            valid = fitted.predict(_beside(self._examples["valid"], self._task.valid, scale))
+            test = fitted.predict(_beside(self._examples["test"], self._task.test, scale))
             others = {
-                task.name: fitted.predict(read.letters)
+                task.name: fitted.predict(_beside(read, task.test, scale))
                 for task, read in zip(self._others, self._read, strict=True)
             }
         valid_metrics, valid_facts = metrics_of(self._task, "valid", valid)
@@ -100,14 +103,15 @@ class CnnTrial:
         self, learner: CnnBaseline, rows: NDArray[np.int64], seed: int
     ) -> tuple[int, Fitted]:
         """Return how many networks were trained, and the last of them."""
-        chosen, examples = torch.from_numpy(rows), self._examples["train"]
-        labelled = Examples(examples.letters[chosen], examples.targets[chosen])
-        valid = self._examples["valid"]
+        task, scale = self._task, Scale.of(self._task.train, rows)
+        labelled = self._examples["train"].take(torch.from_numpy(rows))
+        labelled = _beside(labelled, task.train.take(rows), scale)
+        valid = _beside(self._examples["valid"], task.valid, scale)
         lesson = Lesson(self._task.target, self._task.metric, labelled, valid)
         for attempt in range(learner.attempts):
             watcher = nobody if attempt else self._watcher
             fitted = train(learner, lesson, attempt_seed(seed, attempt), watcher)
-            if not self._collapsed(fitted.predict(valid.letters)):
+            if not self._collapsed(fitted.predict(valid)):
                 break
         return attempt + 1, fitted
 
@@ -117,4 +121,10 @@ class CnnTrial:
 
 def _coded(rows: Rows, length_bp: int) -> Examples:
     letters = torch.from_numpy(letter_codes(rows.sequences, length_bp))
-    return Examples(letters, torch.from_numpy(rows.matrix.copy()))
+    return Examples(letters, torch.from_numpy(rows.matrix.copy()), torch.zeros(len(rows), 0))
+
+
+def _beside(examples: Examples, rows: Rows, scale: Scale) -> Examples:
+    """Return examples of rows with the features beside their sequences."""
+    features = scale.applied(rows, np.arange(len(rows)))
+    return replace(examples, beside=torch.from_numpy(features))

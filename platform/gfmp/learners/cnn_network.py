@@ -28,6 +28,7 @@ class Cnn(nn.Module):
     Args:
         length_bp: Letters of a row, at least `SHORTEST_BP`.
         num_outputs: Outputs O.
+        num_features: Features F beside the sequence, read by the linear layers.
 
     Attributes:
         embedding: Letter -> vector.
@@ -37,7 +38,7 @@ class Cnn(nn.Module):
         output: Linear layer to the outputs.
     """
 
-    def __init__(self, length_bp: int, num_outputs: int) -> None:
+    def __init__(self, length_bp: int, num_outputs: int, num_features: int = 0) -> None:
         super().__init__()
         widths = (EMBEDDING_WIDTH, *CHANNELS)
         self.embedding = nn.Embedding(NUM_LETTERS, EMBEDDING_WIDTH)
@@ -46,17 +47,26 @@ class Cnn(nn.Module):
             for before, after in zip(widths[:-1], CHANNELS, strict=True)
         )
         self.norms = nn.ModuleList(nn.BatchNorm1d(width) for width in CHANNELS)
-        self.hidden = nn.Linear(CHANNELS[-1] * positions_left(length_bp), HIDDEN_WIDTH)
+        width = CHANNELS[-1] * positions_left(length_bp) + num_features
+        self.hidden = nn.Linear(width, HIDDEN_WIDTH)
         self.output = nn.Linear(HIDDEN_WIDTH, num_outputs)
 
-    def forward(self, letters_BL: Tensor) -> Tensor:
-        """Return logits or values, shape (B, O), of letter codes, shape (B, L)."""
+    def forward(self, letters_BL: Tensor, features_BF: Tensor | None = None) -> Tensor:
+        """Return logits or values, shape (B, O).
+
+        Args:
+            letters_BL: Letter codes.
+            features_BF: Features beside the sequence, standardised; None for none.
+        """
         hidden = self._first(letters_BL)
         for number, norm in enumerate(self.norms):
             if number:
                 hidden = self.convolutions[number](hidden)
             hidden = functional.max_pool1d(functional.relu(norm(hidden)), POOL)
-        outputs: Tensor = self.output(self.hidden(hidden.flatten(1)))
+        seen = hidden.flatten(1)
+        if features_BF is not None:
+            seen = torch.cat([seen, features_BF], dim=1)
+        outputs: Tensor = self.output(self.hidden(seen))
         return outputs
 
     def _first(self, letters_BL: Tensor) -> Tensor:

@@ -30,10 +30,16 @@ class Examples:
     Attributes:
         letters: Letter codes, uint8, shape (N, L).
         targets: As in `Rows`, float32, shape (N, K).
+        beside: Standardised features beside the sequence, float32, shape (N, F); F may be 0.
     """
 
     letters: Tensor
     targets: Tensor
+    beside: Tensor
+
+    def take(self, rows: Tensor) -> Examples:
+        """Return the rows at these positions, in this order."""
+        return Examples(self.letters[rows], self.targets[rows], self.beside[rows])
 
 
 @dataclass(frozen=True)
@@ -77,9 +83,9 @@ class Fitted:
     best_epoch: int
     history: tuple[Mapping[str, float], ...]
 
-    def predict(self, letters_NL: Tensor) -> NDArray[np.float32]:
+    def predict(self, rows: Examples) -> NDArray[np.float32]:
         """Return predictions of rows, float32, shape (N, O)."""
-        return self.objective.predictions(_outputs(self.network, letters_NL))
+        return self.objective.predictions(_outputs(self.network, rows))
 
 
 def train(learner: CnnBaseline, lesson: Lesson, seed: int, watcher: Watcher = nobody) -> Fitted:
@@ -120,12 +126,13 @@ def _new_network(lesson: Lesson, seed: int) -> Cnn:
     # torch fills layers from its global generator; nobody else's numbers may depend on it.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return Cnn(lesson.train.letters.shape[1], lesson.target.num_outputs)
+        train = lesson.train
+        return Cnn(train.letters.shape[1], lesson.target.num_outputs, train.beside.shape[1])
 
 
 def _batches(examples: Examples, size: int, order: NDArray[np.int64]) -> list[Examples]:
     places = torch.from_numpy(order).split(size)
-    return [Examples(examples.letters[rows], examples.targets[rows]) for rows in places]
+    return [examples.take(rows) for rows in places]
 
 
 def _pass(
@@ -138,7 +145,7 @@ def _pass(
     network.train()
     total, rows = torch.zeros(()), 0
     for batch in batches:
-        loss = objective.loss_sum(network(batch.letters.long()), batch.targets)
+        loss = objective.loss_sum(network(batch.letters.long(), batch.beside), batch.targets)
         optimiser.zero_grad()
         (loss / len(batch.targets)).backward()
         optimiser.step()
@@ -148,7 +155,7 @@ def _pass(
 
 
 def _judge(network: Cnn, objective: Objective, lesson: Lesson) -> dict[str, float]:
-    outputs = _outputs(network, lesson.valid.letters)
+    outputs = _outputs(network, lesson.valid)
     loss = float(objective.loss_sum(outputs, lesson.valid.targets)) / len(outputs)
     truth = lesson.valid.targets.numpy()
     value = score(lesson.metric, truth, objective.predictions(outputs))
@@ -163,8 +170,10 @@ def _merit(judged: Mapping[str, float], lesson: Lesson) -> tuple[float, float]:
     )
 
 
-def _outputs(network: Cnn, letters_NL: Tensor) -> Tensor:
+def _outputs(network: Cnn, rows: Examples) -> Tensor:
     network.eval()
+    size = _ROWS_READ_AT_ONCE
+    chunks = zip(rows.letters.split(size), rows.beside.split(size), strict=True)
     with torch.inference_mode():
-        parts = [network(part.long()) for part in letters_NL.split(_ROWS_READ_AT_ONCE)]
+        parts = [network(letters.long(), beside) for letters, beside in chunks]
     return torch.cat(parts)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gfmp.errors import ExistsError
+from gfmp.learners.beside import Scale
 from gfmp.learners.compute import AUTOMATIC, Compute
 from gfmp.learners.embed import Embeddings, SplitEmbedding
 from gfmp.learners.finetune import Attempt, Setting, best_attempt, predicted
@@ -27,7 +28,7 @@ from gfmp.ledger.cells import CellResult
 from gfmp.model.encoder import count_parameters
 from gfmp.plan.cells import Cell
 from gfmp.spec.learner import Finetuning, Probe
-from gfmp.tasks.task import SPLITS, Split, Task
+from gfmp.tasks.task import SPLITS, Rows, Split, Task
 
 _ANY_SEED = 0
 # The features of a task's rows in each vocabulary.
@@ -156,7 +157,15 @@ class EncoderTrial:
             merge(attempt.model)
         setting = self._setting
         words, target = setting.views.vocabulary.name, setting.task.target
-        made = Finetuned(attempt.model, attempt.objective, setting.initial, words, target, cell)
+        made = Finetuned(
+            attempt.model,
+            attempt.objective,
+            setting.initial,
+            words,
+            target,
+            cell,
+            setting.task.train.feature_names,
+        )
         with contextlib.suppress(ExistsError):
             save(folder, made)
 
@@ -166,17 +175,18 @@ class EncoderTrial:
         setting, (embeddings, *others) = self._setting, self._embeddings(seed)
         for one in embeddings:
             one.extend("train", np.union1d(rows, self._prepared))
+        task, scale = setting.task, Scale.of(setting.task.train, rows)
         features = Features(
-            _side_by_side(embeddings, "train", rows),
-            _side_by_side(embeddings, "valid", np.arange(len(setting.task.valid))),
-            _side_by_side(embeddings, "test", np.arange(len(setting.task.test))),
+            _read(embeddings, "train", scale.applied(task.train, rows), rows),
+            _whole(embeddings, "valid", task.valid, scale),
+            _whole(embeddings, "test", task.test, scale),
             tuple(
-                _side_by_side(parts, "test", np.arange(len(one.task.test)))
+                _whole(parts, "test", one.task.test, scale)
                 for one, parts in zip(self._others, others, strict=True)
             ),
         )
-        targets = setting.task.train.targets[rows]
-        chosen = probe(setting.task, features, targets, learner.penalties)
+        targets = task.train.targets[rows]
+        chosen = probe(task, features, targets, learner.penalties)
         facts = {
             "penalty": chosen.penalty,
             "unconverged_fits": chosen.unconverged,
@@ -215,11 +225,22 @@ class EncoderTrial:
         return Embeddings(self._setting.initial, seed, parts)
 
 
-def _side_by_side(
-    embeddings: Sequence[Embeddings], split: Split, rows: NDArray[np.int64]
+def _read(
+    embeddings: Sequence[Embeddings],
+    split: Split,
+    beside: NDArray[np.float32],
+    rows: NDArray[np.int64],
 ) -> NDArray[np.float32]:
-    """Return the features of rows in every vocabulary, each as it is alone; shape (N, V * F)."""
-    return np.hstack([one.of(split, rows) for one in embeddings])
+    """Return the states of rows in every vocabulary, each as it is alone, and what is beside."""
+    return np.hstack([*(one.of(split, rows) for one in embeddings), beside])
+
+
+def _whole(
+    embeddings: Sequence[Embeddings], split: Split, rows: Rows, scale: Scale
+) -> NDArray[np.float32]:
+    """Return what a linear model reads of every row of a split."""
+    every = np.arange(len(rows))
+    return _read(embeddings, split, scale.applied(rows, every), every)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gfmp.errors import TrainingError
+from gfmp.learners.beside import Scale
 from gfmp.learners.collapse import is_collapsed
 from gfmp.learners.compute import Compute
 from gfmp.learners.head import HeadShape, TaskModel, parameter_groups
@@ -122,8 +123,15 @@ class Training:
         self._steps = Steps.of(learner, len(rows))
         self._step = 0
         self.objective = objective_of(target, taken(self._targets, rows), learner.class_weights)
-        shape = HeadShape(target.num_outputs, len(setting.views.views), learner.join)
+        shape = HeadShape(
+            target.num_outputs,
+            len(setting.views.views),
+            learner.join,
+            len(setting.task.train.feature_names),
+        )
         model = TaskModel(setting.initial.encoder(seed), shape, setting.compute)
+        if model.beside is not None:
+            model.beside.fit(Scale.of(setting.task.train, rows))
         model.draw_head(seed)
         if learner.method == "lora":
             adapt(model, learner.lora_rank, learner.lora_alpha, seed)
@@ -186,7 +194,8 @@ class Training:
         views = self._setting.views.split("train")
         for part in views.chunks(batch, self._setting.compute.micro_tokens):
             mine = None if factors is None else factors[part].to(device)
-            outputs = self.model(views.pack(batch[part], device), mine)
+            beside = torch.from_numpy(self._setting.task.train.features(batch[part])).to(device)
+            outputs = self.model(views.pack(batch[part], device), beside, mine)
             wanted = torch.from_numpy(self._targets[batch[part]]).to(device)
             loss = self.objective.loss_sum(outputs, wanted)
             (loss / len(batch)).backward()
@@ -224,8 +233,9 @@ class Training:
 
 def predicted(setting: Setting, model: TaskModel, objective: Objective, split: Split) -> Predicted:
     """Predict a split of the setting's task."""
-    rows, targets = setting.views.split(split), setting.task.rows(split).targets
-    return predict(model, objective, rows, targets, setting.compute)
+    return predict(
+        model, objective, setting.views.split(split), setting.task.rows(split), setting.compute
+    )
 
 
 def best_attempt(

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from pydantic import TypeAdapter, ValidationError
 from safetensors.torch import load_file, save_file
 
-from gfmp.errors import CorruptArtefactError
+from gfmp.errors import CorruptArtefactError, RefusedError
 from gfmp.learners.compute import Compute
 from gfmp.learners.head import HeadShape, TaskModel
 from gfmp.learners.initial import Initial
@@ -40,6 +40,7 @@ class Finetuned:
         vocabulary: Name of the vocabulary it reads, or the one name of several.
         target: What it predicts.
         cell: What it was made of.
+        features: Names of the features it reads beside the sequence, in their order.
     """
 
     model: TaskModel
@@ -48,6 +49,7 @@ class Finetuned:
     vocabulary: str
     target: Target
     cell: Cell
+    features: tuple[str, ...] = ()
 
 
 def save(folder: Path, made: Finetuned) -> None:
@@ -72,6 +74,7 @@ def save(folder: Path, made: Finetuned) -> None:
                 "target": TypeAdapter(Target).dump_python(made.target, mode="json"),
                 "mean": values.mean.tolist() if values else [],
                 "deviation": values.deviation.tolist() if values else [],
+                **({"features": list(made.features)} if made.features else {}),
                 "cell": made.cell.to_json(),
                 "sha256": {name: sha256_file(staging / name) for name in (_WEIGHTS, _ENSEMBLE)},
             },
@@ -93,9 +96,11 @@ def load(folder: Path, compute: Compute) -> Finetuned:
         numbers = TypeAdapter(list[float])
         mean = numbers.validate_python(described["mean"])
         deviation = numbers.validate_python(described["deviation"])
+        features = TypeAdapter(list[str]).validate_python(described.get("features", []))
     except (KeyError, ValidationError) as fault:
         raise _damaged(folder / MODEL_FILE, str(fault).splitlines()[0]) from fault
-    model = TaskModel(Encoder(architecture, ensemble.size), _shape(cell, target), compute)
+    shape = replace(_shape(cell, target), num_features=len(features))
+    model = TaskModel(Encoder(architecture, ensemble.size), shape, compute)
     model.load_state_dict(load_file(folder / _WEIGHTS))
     return Finetuned(
         model=model.to(compute.device),
@@ -111,7 +116,27 @@ def load(folder: Path, compute: Compute) -> Finetuned:
         vocabulary=str(described["vocabulary"]),
         target=target,
         cell=cell,
+        features=tuple(features),
     )
+
+
+def load_sequence_model(folder: Path, compute: Compute) -> Finetuned:
+    """Read a model for rows of which only the sequence is known.
+
+    Raises:
+        CorruptArtefactError: see `load`.
+        RefusedError: the model reads features beside the sequence too.
+    """
+    made = load(folder, compute)
+    if made.features:
+        raise RefusedError(
+            f"the model reads {len(made.features):,} features beside the sequence, such as"
+            f" {made.features[0]!r}",
+            where=str(folder),
+            why="here only sequences are known, and no tissue or cell type",
+            fix="name a model of a task without `context`",
+        )
+    return made
 
 
 def _shape(cell: Cell, target: Target) -> HeadShape:

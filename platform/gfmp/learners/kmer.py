@@ -16,6 +16,7 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 from gfmp.errors import SpecError
+from gfmp.learners.beside import Scale
 from gfmp.learners.compute import Compute
 from gfmp.learners.kmer_counts import Lengths, count
 from gfmp.learners.kmer_models import LinearModel, fit
@@ -24,7 +25,7 @@ from gfmp.ledger.cells import CellResult
 from gfmp.plan.cells import Cell
 from gfmp.spec.learner import KmerBaseline
 from gfmp.tasks.metrics import score
-from gfmp.tasks.task import SPLITS, Split, Task
+from gfmp.tasks.task import SPLITS, Rows, Split, Task
 
 # 4 ** 10 columns of counts; beyond, a row alone would fill a cache.
 LONGEST_K = 10
@@ -99,12 +100,17 @@ class KmerTrial:
             rows = np.sort(rows)
             tables = {**counts, "train": counts["train"][rows]}
             scaling = Scaling.of(tables["train"], learner.max_features)
-            features = {split: scaling.apply(tables[split]) for split in SPLITS}
+            scale = Scale.of(self._task.train, rows)
+            parts = {split: self._task.rows(split) for split in SPLITS}
+            read = {**parts, "train": parts["train"].take(rows)}
+            features = {s: _joined(scaling.apply(tables[s]), scale, read[s]) for s in SPLITS}
             tried = self._try(learner, features, self._task.train.targets[rows])
             best = max(tried, key=lambda one: (one.score, -one.penalty))
             test = best.model.predict(features["test"])
             others = {
-                name: best.model.predict(scaling.apply(table))
+                name: best.model.predict(
+                    _joined(scaling.apply(table), scale, self._others[name].test)
+                )
                 for name, table in self._counted_others(learner).items()
             }
         valid_metrics, valid_facts = metrics_of(self._task, "valid", best.valid)
@@ -115,7 +121,7 @@ class KmerTrial:
             metrics={**valid_metrics, **test_metrics, **on},
             facts={
                 "penalty": best.penalty,
-                "features": len(scaling.columns),
+                "features": features["train"].shape[1],
                 "attempts": 1,
                 "seconds": round(time.perf_counter() - began, 3),
                 **valid_facts,
@@ -169,3 +175,11 @@ class KmerTrial:
         point = {"step": float(step), "penalty": tried.penalty}
         known = math.isfinite(tried.score)
         return {**point, f"valid/{self._task.metric}": tried.score} if known else point
+
+
+def _joined(counts: scipy.sparse.csr_matrix, scale: Scale, rows: Rows) -> scipy.sparse.csr_matrix:
+    """Return the features of rows: k-mers, then what stands beside the sequence."""
+    if rows.contexts is None:
+        return counts
+    beside = scipy.sparse.csr_matrix(scale.applied(rows, np.arange(len(rows))))
+    return scipy.sparse.hstack([counts, beside], format="csr")

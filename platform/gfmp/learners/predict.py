@@ -13,7 +13,7 @@ from gfmp.learners.compute import Compute
 from gfmp.learners.head import TaskModel
 from gfmp.learners.objective import Objective
 from gfmp.learners.views import SplitViews
-from gfmp.tasks.sparse import Targets
+from gfmp.tasks.task import Rows
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,8 @@ class Predicted:
 def predict(
     model: TaskModel,
     objective: Objective,
-    rows: SplitViews,
-    targets: Targets,
+    views: SplitViews,
+    rows: Rows,
     compute: Compute,
 ) -> Predicted:
     """Predict every row of a split.
@@ -41,17 +41,18 @@ def predict(
     Args:
         model: Reads the rows.
         objective: Turns outputs into predictions.
-        rows: The rows in each vocabulary of the model.
-        targets: Their targets, shape (N, K).
+        views: The rows in each vocabulary of the model.
+        rows: Their targets, and what stands beside their sequences.
         compute: Device and size of a chunk.
     """
     predictions = np.zeros((len(rows), model.head.out_features), dtype=np.float32)
     loss = 0.0
     every = np.arange(len(rows))
     with torch.inference_mode(), parametrize.cached():
-        for chunk in rows.chunks(every, compute.micro_tokens):
-            outputs = model(rows.pack(chunk, compute.device))
-            wanted = torch.from_numpy(targets[chunk]).to(compute.device)
+        for chunk in views.chunks(every, compute.micro_tokens):
+            beside = torch.from_numpy(rows.features(chunk)).to(compute.device)
+            outputs = model(views.pack(chunk, compute.device), beside)
+            wanted = torch.from_numpy(rows.targets[chunk]).to(compute.device)
             loss += float(objective.loss_sum(outputs, wanted))
             predictions[chunk] = objective.predictions(outputs)
     return Predicted(predictions, loss / max(len(rows), 1))

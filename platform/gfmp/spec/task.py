@@ -13,6 +13,7 @@ from pydantic import (
 from gfmp.spec.base import Closed, Fraction
 from gfmp.spec.corpus import RegionSpec
 from gfmp.spec.derive import AnyDerivedSource, DerivedSource
+from gfmp.spec.task_context import ContextSpec, check_context
 from gfmp.spec.task_formats import (
     AlignedFastaSource,
     ArraysSource,
@@ -37,6 +38,7 @@ from gfmp.storage.documents import did_you_mean
 __all__ = [
     "CLASS_METRICS",
     "VALUE_METRICS",
+    "ContextSpec",
     "FastaSource",
     "FileSource",
     "FolderSource",
@@ -114,6 +116,8 @@ class TaskSpec(Closed):
         metric: The one that decides.
         also: Metrics reported beside it.
         split: Which rows train, choose and test.
+        context: Numbers beside the sequence, by the tissue or cell type of a row; without it
+            the sequence is all that is read.
         public: Where its public files are, and what they should hold.
     """
 
@@ -126,6 +130,7 @@ class TaskSpec(Closed):
     metric: str
     also: tuple[str, ...] = ()
     split: Annotated[SplitSpec, Field(validate_default=True)] = SplitSpec()
+    context: Annotated[ContextSpec | None, Field(validate_default=True)] = None
     public: PublicSpec | None = None
 
     @field_validator("metric")
@@ -163,6 +168,15 @@ class TaskSpec(Closed):
         if "source" in info.data:
             _check_split(split.by, info.data["source"])
         return split
+
+    @field_validator("context")
+    @classmethod
+    def _every_row_has_one(
+        cls, context: ContextSpec | None, info: ValidationInfo
+    ) -> ContextSpec | None:
+        if "source" in info.data and "target" in info.data:
+            check_context(context, info.data["source"], info.data["target"])
+        return context
 
 
 def _check_metric(metric: str, info: ValidationInfo) -> None:

@@ -296,6 +296,8 @@ class ArraysSource(FileSource):
         """Return the target; its names say how many outputs the arrays have."""
         if target.kind in ("binary", "multiclass"):
             return _classes(target, "arrays of one number")
+        if target.by_context is not None:
+            raise ValueError("by_context reads the columns of a table, and arrays have none")
         if not target.names:
             raise ValueError(f"{target.kind} lists its names or groups")
         return target

@@ -71,6 +71,10 @@ class FileSource(Closed):
         """Return the files in a few words."""
         return ", ".join(file.path for _, _, file in self.parts())
 
+    def context_column_of_rows(self) -> str:
+        """Return the column that holds the context of each row; empty text without one."""
+        return ""
+
     def checked_target(self, target: TargetSpec) -> TargetSpec:
         """Return the target with its names filled in.
 
@@ -165,6 +169,7 @@ class TableSource(FileSource):
         group_column: What a split must not tear apart, such as a gene.
         contig_column: Chromosome or record, for `split: {by: contig}`.
         id_column: Name of a row; without it `file:line`.
+        context_column: Tissue or cell type of a row, for features of `context`.
         split_column: Holds train, valid (or dev, val) and test, for `split: {by: given}`.
         keep: Only rows that pass all of these are read; the others are counted.
         incomplete: What becomes of a row with an empty target: `error`, or `drop` it, counted.
@@ -177,6 +182,7 @@ class TableSource(FileSource):
     group_column: str = ""
     contig_column: str = ""
     id_column: str = ""
+    context_column: str = ""
     split_column: str = ""
     keep: tuple[RowFilter, ...] = ()
     incomplete: Literal["error", "drop"] = "error"
@@ -191,6 +197,10 @@ class TableSource(FileSource):
     def parts(self) -> tuple[Part, ...]:
         """Return the tables."""
         return self.files.parts()
+
+    def context_column_of_rows(self) -> str:
+        """Return the column that holds the context of each row; empty text without one."""
+        return self.context_column
 
     def check_split(self, by: str) -> None:
         """Raise a ValueError when the source cannot be split so."""
@@ -208,6 +218,7 @@ class TableSource(FileSource):
             "keep": ([], ()),
             "incomplete": ("error",),
             "held_out": (None,),
+            "context_column": ("",),
         }
         return {name: v for name, v in fields.items() if v not in plain.get(name, ())}
 

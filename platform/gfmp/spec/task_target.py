@@ -42,6 +42,8 @@ class TargetSpec(Closed):
         columns: Columns of a table: one for classes (default `label`), one per label or value.
         groups: Labels or values that are only counted: name of a group to how many there are, in
             their order; they are called `DHS.1`, `DHS.2` and so on.
+        by_context: Every column is a context, such as a tissue: a row becomes one row for each
+            column, in that context, with one value of this name.
         names: Class names in the order of their numbers (default `0`, `1` for binary, and the
             classes of the rule for derived rows); names of labels or values, when they differ
             from their columns.
@@ -52,6 +54,7 @@ class TargetSpec(Closed):
     kind: TargetKind
     columns: Annotated[tuple[Column, ...], Field(validate_default=True)] = ()
     groups: dict[Column, PositiveInt] = Field(default_factory=dict)
+    by_context: Column | None = None
     names: Annotated[tuple[Column, ...], Field(validate_default=True)] = ()
     positive_weight: Annotated[float, Field(gt=0.0)] = 1.0
     log10_offset: Annotated[float, Field(gt=0.0)] | None = None
@@ -76,10 +79,23 @@ class TargetSpec(Closed):
             raise ValueError("give columns or groups, not both")
         return groups
 
+    @field_validator("by_context")
+    @classmethod
+    def _values_of_contexts(cls, name: str | None, info: ValidationInfo) -> str | None:
+        if name is not None and info.data.get("kind") != "regression":
+            raise ValueError("only values of a regression stand in a column for each context")
+        if name is not None and not info.data.get("columns"):
+            raise ValueError("list the columns that are contexts")
+        return name
+
     @field_validator("names")
     @classmethod
     def _names_fit(cls, names: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         kind, columns = info.data.get("kind"), info.data.get("columns", ())
+        if (one := info.data.get("by_context")) is not None:
+            if names not in ((), (one,)):
+                raise ValueError("by_context names the one value: remove names")
+            return (str(one),)
         counted = _counted(info.data.get("groups", {}))
         if kind in ("multilabel", "regression"):
             names = names or columns or counted
@@ -109,7 +125,7 @@ class TargetSpec(Closed):
         return {
             name: value
             for name, value in fields.items()
-            if name not in ("groups", "log10_offset") or value
+            if name not in ("groups", "log10_offset", "by_context") or value
         }
 
 

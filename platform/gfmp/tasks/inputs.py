@@ -9,7 +9,7 @@ from pathlib import Path
 from gfmp.errors import DataError, MissingInputError
 from gfmp.spec.corpus import FileSpec
 from gfmp.spec.derive import AnyDerivedSource, GenomeSpec
-from gfmp.spec.task import FileSource, FolderSource, TaskSpec
+from gfmp.spec.task import ContextSpec, FileSource, FolderSource, TaskSpec
 from gfmp.spec.task_formats import ClassFilesSource
 from gfmp.storage.documents import Key
 from gfmp.storage.hashes import fingerprint, sha256_file
@@ -58,9 +58,16 @@ def input_files(spec: TaskSpec, base: Path) -> tuple[InputFile, ...]:
     return files
 
 
+def context_file(context: ContextSpec, base: Path) -> InputFile:
+    """Return the table of features by context; it is no part of the source."""
+    return _input("context", context.table, base)
+
+
 def named_files(spec: TaskSpec, base: Path) -> Iterator[tuple[Key, Path]]:
     """Yield (key in the document, path) of every path a task names."""
     source = spec.source
+    if spec.context is not None:
+        yield ("context", "table", "path"), context_file(spec.context, base).path
     if isinstance(source, FileSource):
         if isinstance(source, (FolderSource, ClassFilesSource)):
             yield ("source", "path"), (base / source.path).resolve()

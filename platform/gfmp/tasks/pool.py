@@ -26,6 +26,7 @@ class Pool:
         counts: What the letters were before they became A, C, G, T, N.
         left_out: What was not taken from the source and why, for people.
         notes: What else people should know of how it was read.
+        contexts: Tissue or cell type of each row; empty where rows do not say it.
     """
 
     rows: Rows
@@ -34,6 +35,7 @@ class Pool:
     counts: AlphabetCounts = field(default_factory=AlphabetCounts)
     left_out: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    contexts: tuple[str, ...] = ()
 
     def take(self, places: NDArray[np.int64]) -> Pool:
         """Return the rows at these positions, in this order."""
@@ -42,6 +44,7 @@ class Pool:
             rows=self.rows.take(places),
             contigs=tuple(self.contigs[i] for i in places.tolist()),
             given=tuple(self.given[i] for i in places.tolist()),
+            contexts=tuple(self.contexts[i] for i in places.tolist()) if self.contexts else (),
         )
 
 
@@ -65,7 +68,21 @@ def joined(parts: Sequence[Pool]) -> Pool:
         sum((part.counts for part in parts), AlphabetCounts()),
         chained(lambda part: part.left_out),
         tuple(dict.fromkeys(chained(lambda part: part.notes))),
+        chained(lambda part: part.contexts),
     )
+
+
+def by_context(pool: Pool, columns: Sequence[str]) -> Pool:
+    """Return one row for each row and target of it; the column of a target is its context.
+
+    The rows of one sequence stay next to each other.
+    """
+    width = len(columns)
+    rows = pool.take(np.repeat(np.arange(len(pool.rows), dtype=np.int64), width))
+    values = pool.rows.matrix.reshape(-1, 1)
+    assert len(values) == len(rows.rows), "every column of the target was read"
+    contexts = tuple(columns) * len(pool.rows)
+    return replace(rows, rows=replace(rows.rows, targets=values), contexts=contexts)
 
 
 def with_sequences(

@@ -7,6 +7,7 @@ from itertools import chain
 
 import numpy as np
 
+from gfmp.tasks.contexts import stacked_contexts
 from gfmp.tasks.prepare import Outline, assemble
 from gfmp.tasks.task import SPLITS, Rows, Split, Task
 
@@ -33,8 +34,8 @@ def pooled(name: str, members: Sequence[Task]) -> Task:
         members: At least one; all of one question: the same outputs in the same order.
     """
     first = members[0]
-    kinds = {(one.target.kind, one.target.names) for one in members}
-    assert len(kinds) == 1, "tasks that are pooled ask one question"
+    kinds = {(one.target.kind, one.target.names, one.train.feature_names) for one in members}
+    assert len(kinds) == 1, "tasks that are pooled ask one question of the same inputs"
     parts = {split: _joined(members, split) for split in SPLITS}
     told = ", ".join(one.name for one in members)
     facts = {"description": f"The rows of {told}, learned as one", "source": f"tasks {told}"}
@@ -53,4 +54,5 @@ def _joined(members: Sequence[Task], split: Split) -> Rows:
         np.concatenate([part.targets for part in rows]),
         tuple(chain.from_iterable(part.origins for part in rows)),
         tuple(groups),
+        stacked_contexts([part.contexts for part in rows]),
     )

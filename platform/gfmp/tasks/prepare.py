@@ -9,6 +9,7 @@ from pathlib import Path
 from gfmp.genome.alphabet import AlphabetCounts
 from gfmp.spec.task import FileSource, FolderSource, TaskSpec
 from gfmp.storage.hashes import fingerprint
+from gfmp.tasks.context_table import with_contexts
 from gfmp.tasks.inputs import InputFile, input_files
 from gfmp.tasks.readers import read_pool
 from gfmp.tasks.splitting import SplitRows, split_rows
@@ -52,7 +53,7 @@ def build(name: str, spec: TaskSpec, base: Path) -> Task:
         DataError: a source is wrong; names the place.
         SpecError: the split asks for something the rows do not have.
     """
-    pool = read_pool(spec, base)
+    pool = with_contexts(read_pool(spec, base), spec, base)
     outline = Outline.of(name, spec)
     parts = split_rows(pool, outline.target, spec.split)
     facts = {

@@ -20,7 +20,7 @@ from gfmp.tasks.formats.measured import read_measured
 from gfmp.tasks.formats.peaks import read_peak_sets
 from gfmp.tasks.formats.tabular import read_folder, read_tables
 from gfmp.tasks.inputs import InputFile, anchored, input_files
-from gfmp.tasks.pool import Pool
+from gfmp.tasks.pool import Pool, by_context
 
 # The source of a reader is of its own class, which its format names.
 Reader = Callable[[Any, Sequence[InputFile], TargetSpec], Pool]
@@ -57,4 +57,5 @@ def read_pool(spec: TaskSpec, base: Path) -> Pool:
         rows = derive(anchored(source, base))
         contigs = tuple(origin.rsplit(":", 2)[0] for origin in rows.origins)
         return Pool(rows, contigs, ("",) * len(rows))
-    return _READERS[source.format](source, input_files(spec, base), spec.target)
+    pool = _READERS[source.format](source, input_files(spec, base), spec.target)
+    return by_context(pool, spec.target.columns) if spec.target.by_context else pool

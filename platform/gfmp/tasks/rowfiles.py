@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +11,14 @@ import pyarrow.parquet as pq
 
 from gfmp.errors import CorruptArtefactError
 from gfmp.storage.atomic import storage_faults
+from gfmp.tasks.contexts import Contexts
 from gfmp.tasks.sparse import SparseLabels, Targets
 from gfmp.tasks.task import Rows
 
 # Column of the positive labels of wide targets; the number of labels follows.
 _LISTED = "labels_of_"
+# Column of the contexts of rows by number; the features of each are in the metadata of the file.
+_CONTEXT, _FEATURES = "context", b"gfmp.contexts"
 
 
 def write_rows(path: Path, rows: Rows) -> None:
@@ -29,8 +33,11 @@ def write_rows(path: Path, rows: Rows) -> None:
         "group": pa.array(rows.groups, pa.large_string()),
     }
     columns |= _target_columns(rows.targets)
+    table = pa.table(columns)
+    if rows.contexts is not None:
+        table = _with_contexts(table, rows.contexts)
     with storage_faults(path):
-        pq.write_table(pa.table(columns), path, compression="zstd")
+        pq.write_table(table, path, compression="zstd")
 
 
 def read_rows(path: Path) -> Rows:
@@ -46,6 +53,7 @@ def read_rows(path: Path) -> Rows:
             _targets(table),
             tuple(table["origin"].to_pylist()),
             tuple(table["group"].to_pylist()),
+            _contexts(table),
         )
     except (pa.ArrowException, OSError, KeyError, ValueError) as fault:
         raise CorruptArtefactError(
@@ -54,6 +62,27 @@ def read_rows(path: Path) -> Rows:
             why="gfmp publishes prepared tasks whole and never changes them",
             fix=f"remove this folder, and the task is read again: {path.parent}",
         ) from fault
+
+
+def _with_contexts(table: pa.Table, contexts: Contexts) -> pa.Table:
+    """Return the table with the context of each row, and the features of each context once."""
+    described = {
+        "features": contexts.features,
+        "keys": contexts.keys,
+        "values": contexts.values.astype("<f4").tobytes().hex(),
+    }
+    numbered = table.append_column(_CONTEXT, pa.array(contexts.of_row, pa.int32()))
+    return numbered.replace_schema_metadata({_FEATURES: json.dumps(described).encode()})
+
+
+def _contexts(table: pa.Table) -> Contexts | None:
+    if _CONTEXT not in table.column_names:
+        return None
+    described = json.loads(table.schema.metadata[_FEATURES])
+    features, keys = tuple(described["features"]), tuple(described["keys"])
+    values = np.frombuffer(bytes.fromhex(described["values"]), dtype="<f4").astype(np.float32)
+    of_row = table[_CONTEXT].to_numpy().astype(np.int32)
+    return Contexts(features, keys, values.reshape(len(keys), len(features)), of_row)
 
 
 def _target_columns(targets: Targets) -> dict[str, pa.Array]:

@@ -21,7 +21,13 @@ from gfmp.storage.hashes import fingerprint, sha256_file
 from gfmp.storage.locks import exclusive
 from gfmp.storage.workspace import Workspace, checked_name
 from gfmp.tasks.catalogue import TaskTarget
-from gfmp.tasks.inputs import InputFile, file_digest, input_files, named_files
+from gfmp.tasks.inputs import (
+    InputFile,
+    context_file,
+    file_digest,
+    input_files,
+    named_files,
+)
 from gfmp.tasks.prepare import Outline, assemble, build, published_words, words_of
 from gfmp.tasks.rowfiles import read_rows, write_rows
 from gfmp.tasks.task import SPLITS, Split, Target, Task
@@ -132,6 +138,10 @@ def _key(spec: TaskSpec, base: Path) -> str:
         # Files inside packages are pinned by version and sha256 in the spec itself.
         files = tuple(InputFile("genome", path) for _, path in named_files(spec, base))
         body = source.model_dump(mode="json")
+    beside: dict[str, object] = {}
+    if spec.context is not None:
+        joined = spec.context.model_dump(mode="json", exclude={"table"})
+        beside["context"] = [joined, file_digest(context_file(spec.context, base))]
     return fingerprint(
         {
             "format_version": FORMAT_VERSION,
@@ -140,6 +150,7 @@ def _key(spec: TaskSpec, base: Path) -> str:
             "target": spec.target.model_dump(mode="json"),
             "metrics": [spec.metric, *spec.also],
             "split": spec.split.model_dump(mode="json"),
+            **beside,
         }
     )
 

@@ -68,7 +68,7 @@ def _row_bytes(targets: Targets) -> Iterator[bytes]:
 
 
 def contents_digest(rows: Rows) -> str:
-    """Return the sha256 over the sequences and targets of all rows, in their order."""
+    """Return the sha256 over sequences, targets and features of all rows, in their order."""
     lengths = np.fromiter((len(s) for s in rows.sequences), dtype="<i8", count=len(rows))
     running = hashlib.sha256(repr(rows.targets.shape).encode("ascii"))
     running.update(lengths.tobytes())
@@ -78,4 +78,6 @@ def contents_digest(rows: Rows) -> str:
     else:
         running.update(rows.targets.astype("<f4").tobytes())
     running.update(b"".join(rows.sequences))
+    if rows.contexts is not None:
+        running.update(b"contexts" + rows.contexts.row_digests().tobytes())
     return running.hexdigest()

@@ -44,13 +44,15 @@ def order(rows: Rows, target: Target, seed: int) -> NDArray[np.int64]:
         int64, shape (N,).
     """
     classes, hashes = strata(rows, target), row_hashes(rows, seed)
-    within = np.lexsort((hashes, classes))
+    # Features beside the sequence only settle ties: the same rows are labelled without them.
+    ties = () if rows.contexts is None else (rows.contexts.row_digests(),)
+    within = np.lexsort((*ties, hashes, classes))
     sizes = np.bincount(classes)
     starts = np.cumsum(sizes) - sizes
     ranks = np.empty(len(rows), dtype=np.int64)
     ranks[within] = np.arange(len(rows)) - starts[classes[within]]
     keys = (ranks + 0.5) / sizes[classes]
-    return np.lexsort((hashes, keys)).astype(np.int64)
+    return np.lexsort((*ties, hashes, keys)).astype(np.int64)
 
 
 def choose(task: Task, percent: float, seed: int, most_rows: int = 0) -> Subset:

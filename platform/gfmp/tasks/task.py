@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from gfmp.tasks.contexts import Contexts
 from gfmp.tasks.sparse import SparseLabels, Targets, taken
 
 TargetKind = Literal["binary", "multiclass", "multilabel", "regression"]
@@ -54,15 +55,19 @@ class Rows:
             id, or `file:line`.
         groups: What must not be torn apart by a split (a gene, a contig); empty text when rows
             are independent.
+        contexts: Features beside the sequence, by tissue or cell type; None where the sequence is
+            all there is to read.
     """
 
     sequences: tuple[bytes, ...]
     targets: Targets
     origins: tuple[str, ...]
     groups: tuple[str, ...]
+    contexts: Contexts | None = None
 
     def __post_init__(self) -> None:
         counts = {len(self.sequences), len(self.targets), len(self.origins), len(self.groups)}
+        counts |= set() if self.contexts is None else {len(self.contexts)}
         assert len(counts) == 1, "every row has a sequence, targets, an origin and a group"
 
     def __len__(self) -> int:
@@ -77,6 +82,17 @@ class Rows:
         """
         return self.targets.dense() if isinstance(self.targets, SparseLabels) else self.targets
 
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Names of the F features beside the sequence; none for most tasks."""
+        return () if self.contexts is None else self.contexts.features
+
+    def features(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return the features beside the sequences of rows, shape (len(rows), F); F may be 0."""
+        if self.contexts is None:
+            return np.zeros((len(rows), 0), dtype=np.float32)
+        return self.contexts.of(rows)
+
     def take(self, rows: NDArray[np.int64]) -> Rows:
         """Return the rows at these positions, in this order."""
         places = rows.tolist()
@@ -85,6 +101,7 @@ class Rows:
             taken(self.targets, rows),
             tuple(self.origins[i] for i in places),
             tuple(self.groups[i] for i in places),
+            None if self.contexts is None else self.contexts.take(rows),
         )
 
 

@@ -32,10 +32,11 @@ class Columns:
     group: str = ""
     contig: str = ""
     split: str = ""
+    context: str = ""
 
     def named(self) -> tuple[str, ...]:
         """Return the columns that are given."""
-        columns = (self.sequence, self.id, self.group, self.contig, self.split)
+        columns = (self.sequence, self.id, self.group, self.contig, self.split, self.context)
         return tuple(c for c in columns if c)
 
 
@@ -52,6 +53,7 @@ def read_tables(source: TableSource, files: Sequence[InputFile], target: TargetS
         source.group_column,
         source.contig_column,
         source.split_column,
+        source.context_column,
     )
     wanted = (*columns.named(), *target.columns, *extra_columns(source))
     parts: list[Pool] = []
@@ -67,7 +69,9 @@ def read_tables(source: TableSource, files: Sequence[InputFile], target: TargetS
         pool = with_sequences(
             labels, whole.columns[columns.sequence], columns.sequence, whole.where
         )
-        parts.append(replace(pool, left_out=left_out, given=tuple(given) or pool.given))
+        contexts = tuple(cell.strip() for cell in whole.columns.get(columns.context, ()))
+        pool = replace(pool, left_out=left_out, contexts=contexts)
+        parts.append(replace(pool, given=tuple(given) or pool.given))
     return joined(parts)
 
 
