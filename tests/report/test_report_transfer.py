@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -21,7 +22,7 @@ from gfmp.report.markdown import report_markdown
 from gfmp.report.measured import measured_in
 from gfmp.report.transfer import TransferFindings, transfers
 from gfmp.report.transfer_figure import ALL_BUT_ONE, matrix
-from gfmp.report.transfer_page import transfer_pictures, transfer_tables
+from gfmp.report.transfer_page import transfer_pictures, transfer_section, transfer_tables
 from gfmp.report.write import report_files
 from gfmp.spec.comparison import PaperFigure, Transfer
 from gfmp.spec.learner import CnnBaseline, KmerBaseline, Probe
@@ -223,6 +224,12 @@ def test_a_pool_is_another_quantity_than_the_mean_over_sources() -> None:
     assert np.isfinite(one.values[-1]).tolist() == [n == "sim" for n in one.targets]
     pictures = transfer_pictures(Findings.of(analysis))
     assert [picture.name for picture in pictures] == ["transfer_matrix"]
+    singles = [c.score.value for c in found.crossed if c.source != "all-but-sim"]
+    (pool,) = [c.score.value for c in found.crossed if c.source == "all-but-sim"]
+    text = re.sub(r"<[^>]+>", " ", transfer_section(Findings.of(analysis)))
+    averages = " ".join(text.split()).partition("Averages ")[2]
+    assert f"one other task {len(singles)} {np.mean(singles):.3f}" in averages
+    assert f"all other tasks 1 {pool:.3f}" in averages and "the task itself 4 " in averages
     ours = [one for one in measured_in(analysis) if one.task == "sim"]
     (pooled,) = [one for one in ours if one.quantity == "pooled"]
     by = {one.learned_from: one for one in ours if one.quantity == "cross"}

@@ -36,6 +36,7 @@ _SCORES: Final = (
 )
 # With more, the matrix says the same on one page.
 _MOST_SOURCES: Final = 4
+_SEVERAL: Final = 2
 _MATRIX: Final = (
     "Score by task that was learned from (row) and task that was scored (column); bold: both are"
     " the same. One scale of colours for all models."
@@ -65,6 +66,7 @@ def transfer_section(findings: Findings) -> str:
         return ""
     parts = [heading("Models on other tasks"), paragraph(_EXPLAINED)]
     parts += [_source(findings.analysis, found, source) for source in found.sources]
+    parts.append(_averages(found))
     if found.tested:
         parts.append(paragraph(_TESTS))
         header = ("Learned from", "Scored on", "Model", "Against", "Tasks", "Difference", "p")
@@ -105,6 +107,27 @@ def _means(found: TransferFindings, source: str, model: Model) -> list[list[Datu
         told = f"mean of {len(here)}"
         rows.append([model.name, Datum(told, bold=True), group or "all", score, "", mean])
     return rows if len(mine) > 1 else []
+
+
+def _averages(found: TransferFindings) -> str:
+    """Tabulate what a model scores on average over tasks (Ye et al., S17); from two sources on."""
+    if len(found.sources) < _SEVERAL:
+        return ""
+    rows: list[list[Datum | str]] = []
+    for model in found.models:
+        mine = found.of(model)
+        ceilings = {one.target: one.ceiling.value for one in mine if one.ceiling is not None}
+        parts = (
+            ("the task itself", list(ceilings.values())),
+            ("one other task", [o.score.value for o in mine if o.source not in found.pools]),
+            ("all other tasks", [o.score.value for o in mine if o.source in found.pools]),
+        )
+        rows += [
+            [model.name, words, str(len(values)), f"{np.mean(values):.3f}"]
+            for words, values in parts
+            if values
+        ]
+    return table("Averages", ("Model", "Learned from", "Scores", "Mean"), rows)
 
 
 def _test(one: Tested) -> list[Datum | str]:
