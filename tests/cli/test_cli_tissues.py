@@ -21,7 +21,7 @@ from gfmp.spec.load import load_spec
 from gfmp.spec.sweep import SweepSpec
 from gfmp.storage.workspace import Workspace
 from gfmp.tasks.store import TaskStore
-from gfmp.tasks.task import Task
+from gfmp.tasks.task import SPLITS, Task
 
 ROOT = Path(__file__).resolve().parents[2]
 CONTIGS = {"chr1": 10, "chr8": 4, "chr9": 3}
@@ -130,10 +130,8 @@ def _score(pool: Task, left_out: Task, cells: tuple[Cell, ...]) -> float:
 
 
 def _without(task: Task) -> Task:
-    parts = {
-        split: replace(task.rows(split), contexts=None) for split in ("train", "valid", "test")
-    }
-    return replace(task, **parts)
+    train, valid, test = (replace(task.rows(split), contexts=None) for split in SPLITS)
+    return replace(task, train=train, valid=valid, test=test)
 
 
 def test_models_are_not_scored_where_their_features_are_missing(

@@ -25,7 +25,7 @@ from gfmp.ledger.cells import CellResult
 from gfmp.plan.cells import Ingredient
 from gfmp.spec.learner import AnyLearner, CnnBaseline, KmerBaseline, Probe
 from gfmp.tasks.contexts import Contexts
-from gfmp.tasks.task import Rows, Target, Task
+from gfmp.tasks.task import SPLITS, Rows, Target, Task
 
 CPU = Compute.of("cpu", 1)
 LEARNERS: list[AnyLearner] = [
@@ -62,10 +62,8 @@ def _task(contexts: tuple[int, ...] = (0, 1, 2, 3)) -> Task:
 
 
 def _without(task: Task) -> Task:
-    parts = {
-        split: replace(task.rows(split), contexts=None) for split in ("train", "valid", "test")
-    }
-    return replace(task, **parts)
+    train, valid, test = (replace(task.rows(split), contexts=None) for split in SPLITS)
+    return replace(task, train=train, valid=valid, test=test)
 
 
 def _run(

@@ -54,7 +54,7 @@ def _built(folder: Path, table: str = TABLE, more: str = CONTEXT) -> Task:
 
 def _features(task: Task) -> dict[bytes, tuple[float, ...]]:
     """Return the features of every row by its sequence."""
-    found = {}
+    found: dict[bytes, tuple[float, ...]] = {}
     for split in SPLITS:
         rows = task.rows(split)
         values = rows.features(np.arange(len(rows)))

@@ -100,18 +100,16 @@ class KmerTrial:
             rows = np.sort(rows)
             tables = {**counts, "train": counts["train"][rows]}
             scaling = Scaling.of(tables["train"], learner.max_features)
-            scale = Scale.of(self._task.train, rows)
-            parts = {split: self._task.rows(split) for split in SPLITS}
-            read = {**parts, "train": parts["train"].take(rows)}
+            read = {s: self._task.rows(s) for s in SPLITS}
+            read["train"], scale = read["train"].take(rows), Scale.of(read["train"], rows)
             features = {s: _joined(scaling.apply(tables[s]), scale, read[s]) for s in SPLITS}
             tried = self._try(learner, features, self._task.train.targets[rows])
             best = max(tried, key=lambda one: (one.score, -one.penalty))
             test = best.model.predict(features["test"])
             others = {
-                name: best.model.predict(
-                    _joined(scaling.apply(table), scale, self._others[name].test)
-                )
+                name: best.model.predict(_joined(scaling.apply(table), scale, other.test))
                 for name, table in self._counted_others(learner).items()
+                for other in (self._others[name],)
             }
         valid_metrics, valid_facts = metrics_of(self._task, "valid", best.valid)
         test_metrics, test_facts = metrics_of(self._task, "test", test)
