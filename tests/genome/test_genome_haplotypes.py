@@ -88,8 +88,8 @@ def test_a_genotype_chooses_the_allele(tmp_path: Path) -> None:
         ("c1 1 ACG A", "", "indels", "another length"),
         ("c1 1 A C 1 q10", "", "filtered", "field FILTER: the record failed 'q10'"),
         ("c1 1 A C 0/1", "s", "unphased", "field GT: '0/1' does not say"),
-        ("c1 1 A C ./.", "s", "unphased", "field GT: './.'"),
-        ("c1 1 A C .|1", "s", "unphased", "field GT: '.|1'"),
+        ("c1 1 A C ./.", "s", "missing", "field GT: './.'"),
+        ("c1 1 A C .|1", "s", "missing", "field GT: '.|1'"),
     ],
 )
 def test_what_is_no_plain_substitution_is_refused_or_counted(

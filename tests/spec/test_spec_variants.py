@@ -55,6 +55,21 @@ def test_the_short_form_and_another_content_is_another_corpus(folder: Path) -> N
     assert made(folder, whole).fingerprint != settings.fingerprint
 
 
+def test_every_rule_arrives_and_samples_give_their_haplotypes(folder: Path) -> None:
+    words = "indels: apply, overlaps: first, unphased: draw, seed: 4"
+    rule = f"{{path: x.vcf, samples: [me, you], {words}}}"
+    sources = made(folder, SPEC.replace("RULE", rule)).sources
+    assert [source.assembly for source in sources] == [
+        *("P1-me-2-me-1", "P1-me-2-me-2", "P1-me-2-you-1", "P1-me-2-you-2"),
+    ]
+    file = PinnedFile(LocalFile(str(folder / "x.vcf")), sha256_bytes(b"##fileformat=VCFv4.3\n"))
+    assert sources[3].variants == Variants(
+        file, "you", 2, indels="apply", overlaps="first", unphased="draw", seed=4
+    )
+    one = made(folder, SPEC.replace("RULE", "{path: x.vcf, samples: [me], haplotypes: [1]}"))
+    assert [source.assembly for source in one.sources] == ["P1-me-2-me-1"]
+
+
 def test_one_genome_may_be_both_haplotypes(folder: Path) -> None:
     first = SPEC.replace("RULE", "{path: x.vcf, sample: me}")
     source = first.split("sources:\n")[1].replace("P1-me-2", "P1-me-1")
@@ -72,6 +87,16 @@ def test_one_genome_may_be_both_haplotypes(folder: Path) -> None:
         ("{path: x.vcf, unusable: drop}", "8:29", "'error' or 'skip'"),
         ("{path: x.vcf, contigs: {1: c, 2: c}}", "8:5", "two contigs"),
         ("{path: x.vcf, haplotyp: 1}", "8:29", "did you mean 'haplotype'?"),
+        ("{path: x.vcf, sample: a, samples: [b]}", "8:5", "exclude each other"),
+        ("{path: x.vcf, samples: [a, a]}", "8:5", "samples names one of them twice"),
+        ("{path: x.vcf, samples: [a], haplotypes: [1, 1]}", "8:5", "haplotypes names one"),
+        ("{path: x.vcf, samples: [a], haplotypes: []}", "8:5", "which of each of the samples"),
+        ("{path: x.vcf, sample: a, haplotypes: [1]}", "8:5", "name the samples"),
+        ("{path: x.vcf, samples: [a], haplotypes: [3]}", "8:56", "less than or equal to 2"),
+        ("{path: x.vcf, indels: left}", "8:29", "'refuse' or 'apply'"),
+        ("{path: x.vcf, overlaps: last}", "8:29", "'error' or 'first'"),
+        ("{path: x.vcf, unphased: draw}", "8:5", "name the sample"),
+        ("{path: x.vcf, sample: a, seed: 3}", "8:5", "seed is that of unphased: draw"),
     ],
 )
 def test_each_mistake_is_named(folder: Path, rule: str, where: str, words: str) -> None:

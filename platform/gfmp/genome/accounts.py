@@ -8,13 +8,14 @@ from gfmp.genome.variants import KINDS, VariantsEntry
 
 
 def account_lines(manifest: Manifest) -> tuple[str, ...]:
-    """Return the policy table with its counts, then one line per haplotype.
+    """Return the policy table with its counts, then a line per haplotype, then what was decided.
 
     Letters are counted as they stood in the files, and lines without a letter are left out.
     """
     return (
         *_letters(manifest),
         *(line for source in manifest.sources for line in _changes(source)),
+        *(line for source in manifest.sources for line in _resolved(source)),
     )
 
 
@@ -40,6 +41,19 @@ def _changes(source: SourceEntry) -> list[str]:
         f"{entry.reference:,} are the reference{_passed_over(entry)}"
         for entry in source.variants
     ]
+
+
+def _resolved(source: SourceEntry) -> list[str]:
+    """Return what a rule decided where the VCF does not say: phases, and places claimed twice."""
+    name = f"{source.species} {source.assembly}"
+    drawn = [f"{name}: {e.drawn:,} phases drawn" for e in source.variants if e.drawn]
+    named = [
+        f"{name}: the first of two was applied, not {', '.join(e.named)}"
+        + (f" and {more:,} more" if (more := e.overlapping - len(e.named)) else "")
+        for e in source.variants
+        if e.overlapping
+    ]
+    return [*drawn, *named]
 
 
 def _passed_over(entry: VariantsEntry) -> str:

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from gfmp.errors import DataError, Problem, SpecError
 from gfmp.genome.contigs import ContigTable, repeated
+from gfmp.genome.coordinates import read_lift
 from gfmp.genome.manifest import SourceEntry
 from gfmp.genome.reports import SourceReport
 from gfmp.genome.sources import Source
@@ -44,7 +45,7 @@ def audit_reports(
     entries = [report.source for report in reports]
     for report in reports:
         _check_sums(report)
-    regions = _regions_that_miss(sources, contigs)
+    regions = _regions_that_miss(sources, entries, contigs)
     if regions:
         raise SpecError.of(regions)
     twice = [*_names_twice(entries, contigs), *_letters_twice(entries, contigs)]
@@ -96,14 +97,16 @@ def _half_held_out(
     )
 
 
-def _regions_that_miss(sources: Sequence[Source], contigs: ContigTable) -> list[Problem]:
+def _regions_that_miss(
+    sources: Sequence[Source], entries: Sequence[SourceEntry], contigs: ContigTable
+) -> list[Problem]:
     regions = {(_assembly(s), r): s for s in sources for r in (*s.valid, *s.exclude)}
     if not regions:
         return []
     members: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
     for index, source in enumerate(sources):
         members[_assembly(source)].append(index)
-    lengths = _lengths(contigs, {region.contig for _, region in regions})
+    lengths = _lengths(contigs, entries, {region.contig for _, region in regions})
     problems = []
     for (assembly, region), source in regions.items():
         found = [
@@ -122,12 +125,18 @@ def _regions_that_miss(sources: Sequence[Source], contigs: ContigTable) -> list[
     return problems
 
 
-def _lengths(contigs: ContigTable, wanted: Collection[str]) -> dict[tuple[int, str], int]:
-    """Return the lengths of the contigs with these names, by source and name."""
+def _lengths(
+    contigs: ContigTable, entries: Sequence[SourceEntry], wanted: Collection[str]
+) -> dict[tuple[int, str], int]:
+    """Return the lengths in the reference of the contigs with these names, by source and name."""
     table = contigs.columns("source", "name", "length_bp")
     mine = pc.is_in(table.column("name"), value_set=pa.array(sorted(wanted), pa.string()))
     rows = table.filter(mine).to_pylist()
-    return {(row["source"], row["name"]): row["length_bp"] for row in rows}
+    lengths = {(row["source"], row["name"]): row["length_bp"] for row in rows}
+    for source, name in lengths:
+        for entry in entries[source].coordinates:
+            lengths[source, name] -= read_lift(contigs.path.parent, entry, name).moved_bp
+    return lengths
 
 
 def _names(contigs: ContigTable, sources: Sequence[int]) -> str:

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gfmp.errors import CorruptArtefactError, Problem
-from gfmp.genome.contigs import ContigEntry, ContigTable
+from gfmp.genome.contigs import ContigEntry, ContigsEntry, ContigTable
+from gfmp.genome.coordinates import CoordinatesEntry, read_lift
+from gfmp.genome.lifts import Lift
 from gfmp.genome.manifest import MANIFEST_NAME, Manifest, ShardEntry, listed_contigs
 from gfmp.genome.shards import Row, footer_crc32, read_rows, rows_crc32
 from gfmp.genome.splits import Split
@@ -45,7 +47,8 @@ class Piece:
         species: Scientific name.
         assembly: Assembly or strain.
         contig: Record name.
-        start: 0-based contig position of the first base.
+        start: 0-based contig position of the first base; of the haplotype where variants moved
+            positions, see `Corpus.lift`.
         bases: Length of the core; every base of a split lies in exactly one core.
         sequence: Core, then halo: the following bases of the contig within the same split.
     """
@@ -83,7 +86,7 @@ class Corpus:
         problems = [
             *_strangers(path, manifest),
             *_broken_shards(path, manifest),
-            *_broken_contigs(path, manifest),
+            *_broken_tables(path, manifest),
         ]
         if problems:
             raise CorruptArtefactError.of(problems)
@@ -121,6 +124,27 @@ class Corpus:
             problem = _problem(self.path / entry.path, "its content differs from its checksum")
             raise CorruptArtefactError.of([problem])
         return ContigTable(self.path / entry.path).entries()
+
+    def lift(self, species: str, assembly: str, contig: str) -> Lift:
+        """Return where the bases of a contig lie in the reference of its haplotype.
+
+        `lift.to_reference(piece.start + i, piece.start + j)` is the place of the window [i, j) of a
+        piece. Without variants of another length nothing moved, and both coordinates are one.
+
+        Raises:
+            CorruptArtefactError: the table of coordinates is not as it was written.
+        """
+        for source in self.manifest.sources:
+            mine = (source.species, source.assembly) == (species, assembly)
+            for entry in source.coordinates if mine else ():
+                path = self.path / entry.path
+                if not path.is_file() or sha256_file(path) != entry.sha256:
+                    problem = _problem(path, "its content differs from its checksum")
+                    raise CorruptArtefactError.of([problem])
+                lift = read_lift(self.path, entry, contig)
+                if len(lift.reference):
+                    return lift
+        return Lift.none()
 
     def row_groups(self, split: Split) -> tuple[RowGroup, ...]:
         """List the row groups of `split` in canonical (manifest) order."""
@@ -172,7 +196,7 @@ class Corpus:
 def _files(manifest: Manifest) -> dict[str, str]:
     """Return path and sha256 of every file that a manifest names."""
     shards = {shard.path: shard.sha256 for shard in manifest.shards}
-    return shards | {entry.path: entry.sha256 for entry in manifest.contigs}
+    return shards | {entry.path: entry.sha256 for entry in _tables(manifest)}
 
 
 def _strangers(path: Path, manifest: Manifest) -> Iterator[Problem]:
@@ -187,13 +211,20 @@ def _strangers(path: Path, manifest: Manifest) -> Iterator[Problem]:
             yield _problem(entry, "this file is not in the manifest")
 
 
-def _broken_contigs(path: Path, manifest: Manifest) -> Iterator[Problem]:
-    for entry in manifest.contigs:
+def _tables(manifest: Manifest) -> Iterator[ContigsEntry | CoordinatesEntry]:
+    yield from manifest.contigs
+    for source in manifest.sources:
+        yield from source.coordinates
+
+
+def _broken_tables(path: Path, manifest: Manifest) -> Iterator[Problem]:
+    for entry in _tables(manifest):
         file = path / entry.path
         size = file.stat().st_size if file.is_file() else -1
         if size != entry.bytes:
             found = f"{size:,} bytes" if size >= 0 else "no such file"
-            yield _problem(file, f"the table of contigs: {found}, expected {entry.bytes:,} bytes")
+            what = "contigs" if entry in manifest.contigs else "coordinates"
+            yield _problem(file, f"the table of {what}: {found}, expected {entry.bytes:,} bytes")
 
 
 def _broken_shards(path: Path, manifest: Manifest) -> Iterator[Problem]:

@@ -1,24 +1,25 @@
-"""A haplotype instead of the reference: substitutions of a VCF put into the letters of a source.
+"""A haplotype instead of the reference: alleles of a VCF put into the letters of a source.
 
-Sequence and variants are read side by side, so memory does not grow with either. Only
-substitutions are applied: they keep every coordinate, so that splits, regions and annotation of the
-reference mean the same bases of the haplotype. Every REF is compared with the sequence.
+Sequence and variants are read side by side, so memory does not grow with either. Substitutions keep
+every coordinate; where indels are applied, `genome.lifts` says what the positions mean. Every REF
+is compared with the sequence. What a record means is decided in `genome.changes`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gfmp.genome.alphabet import IUPAC_LETTERS
 from gfmp.genome.blocks import Block
+from gfmp.genome.changes import Change, Changes
 from gfmp.genome.contig_names import proposed_names
 from gfmp.genome.locations import checked_digest, describe, open_location
 from gfmp.genome.variants import VariantCounts, Variants
-from gfmp.genome.vcf import VcfFile, VcfRecord, is_bases
+from gfmp.genome.vcf import VcfFile
 
 _MOST_NAMES = 8
 
@@ -27,6 +28,8 @@ def substituted(
     blocks: Iterator[Block], variants: Variants, counts: VariantCounts
 ) -> Iterator[Block]:
     """Yield `blocks` with the letters of the haplotype; a letter keeps its case.
+
+    Letters of an alternate of another length have the case of the letter before them.
 
     Raises:
         DataError: the VCF is damaged, unsorted or of other contigs, a REF is not what the
@@ -37,124 +40,20 @@ def substituted(
     counts.sha256 = checked_digest(variants.file.location, variants.file.sha256)
     with open_location(variants.file.location) as stream:
         vcf = VcfFile(stream, origin, variants.sample)
-        sequence = _Sequence(_Alleles(vcf, variants, counts))
+        sequence = _Sequence(Changes(vcf, variants, counts))
         for block in blocks:
             yield sequence.passed(block)
         sequence.end(vcf.header.contigs)
 
 
-@dataclass(frozen=True)
-class _Change:
-    """A record on its way: what must stand there, and what shall; empty changes nothing."""
-
-    record: VcfRecord
-    contig: str
-    alt: bytes
-
-    @property
-    def end(self) -> int:
-        """Where it ends in the reference, half-open."""
-        return self.record.end
-
-
-class _Alleles:
-    """Looks one record ahead and decides what each means for the haplotype."""
-
-    def __init__(self, vcf: VcfFile, variants: Variants, counts: VariantCounts) -> None:
-        self._records = vcf.records()
-        self._variants = variants
-        self._names = dict(variants.contigs)
-        self._counts = counts.by_kind
-        self._newest: _Change | None = None
-        self.next = self._read()
-
-    def take(self) -> _Change:
-        """Return the next record and read the one after it."""
-        taken, self.next = self.next, self._read()
-        assert taken is not None, "the caller saw it"
-        return taken
-
-    def _read(self) -> _Change | None:
-        record = next(self._records, None)
-        if record is None:
-            return None
-        alternate = self._carried(record)
-        kind = self._kind(record, alternate)
-        self._counts[kind] += 1
-        applied = alternate.upper().encode() if kind == "applied" else b""
-        change = _Change(record, self._names.get(record.contig, record.contig), applied)
-        if applied:
-            self._check_overlap(change)
-            self._newest = change
-        return change
-
-    def _carried(self, record: VcfRecord) -> str:
-        """Return the alternate of the haplotype, `.` for the reference, or the word for neither."""
-        if not record.call:
-            return record.alts[0] if len(record.alts) == 1 else ",".join(record.alts) or "."
-        alleles = record.call.replace("/", "|").split("|")
-        allele = alleles[min(self._variants.haplotype, len(alleles)) - 1]
-        if "." in alleles or ("/" in record.call and len(set(alleles)) > 1):
-            return "?"
-        if int(allele) > len(record.alts):
-            raise record.fault(
-                "GT",
-                f"{record.call!r} names alternate {allele} of {len(record.alts)}",
-                "a genotype counts the alternates of its record from 1",
-                "fetch the file again",
-            )
-        return record.alts[int(allele) - 1] if int(allele) else "."
-
-    def _kind(self, record: VcfRecord, alternate: str) -> str:
-        if alternate == ".":
-            return "reference"
-        kind, name, problem = _trouble(record, alternate)
-        if kind != "applied" and self._variants.unusable == "error":
-            raise record.fault(
-                name,
-                problem,
-                "a haplotype keeps the coordinates of its reference: every record is one known "
-                "substitution that passed its filters",
-                "set variants: {unusable: skip} to pass over such records and count them, or "
-                "prepare the file: bcftools norm -m -any FILE | bcftools view -f PASS,. -v snps",
-            )
-        return kind
-
-    def _check_overlap(self, change: _Change) -> None:
-        newest = self._newest
-        if newest and newest.contig == change.contig and change.record.start < newest.end:
-            raise change.record.fault(
-                "POS",
-                f"{change.record.start + 1:,} is already changed by {newest.record.where}",
-                "a haplotype has one letter at each position",
-                "keep one of the two records, or name a sample",
-            )
-
-
-def _trouble(record: VcfRecord, alternate: str) -> tuple[str, str, str]:
-    """Return (kind, field, problem) of a record whose alternate is to be applied."""
-    shown = repr(alternate[:40])
-    if alternate == "?":
-        return "unphased", "GT", f"{record.call!r} does not say which haplotype carries what"
-    if "," in alternate:
-        return "multi_allelic", "ALT", f"{shown} are {len(record.alts)} alternates (multi-allelic)"
-    if record.failed:
-        return "filtered", "FILTER", f"the record failed {record.failed[:40]!r}"
-    if not is_bases(alternate):
-        return "symbolic", "ALT", f"{shown} is symbolic"
-    if len(alternate) != len(record.ref):
-        return "indels", "ALT", f"{shown} has another length than REF"
-    return "applied", "", ""
-
-
 class _Sequence:
     """Follows the blocks of a source and puts each change where it belongs."""
 
-    def __init__(self, alleles: _Alleles) -> None:
-        self._alleles = alleles
+    def __init__(self, changes: Changes) -> None:
+        self._changes = changes
         self._lengths: dict[str, int] = {}
         self._contig = ""
-        self._open: list[_Change] = []
+        self._open: list[Change] = []
 
     def passed(self, block: Block) -> Block:
         """Return `block` with its changes."""
@@ -168,9 +67,13 @@ class _Sequence:
             return block
         letters = np.frombuffer(block.bases, np.uint8).copy()
         for change in due:
-            _apply(change, letters, start)
-        self._open = [change for change in due if change.end > end]
-        return _with_letters(block, letters)
+            _compare(change, letters, start)
+        for change in due:
+            if change.applied and not change.moves:
+                _replace(change, letters, start)
+        self._open = [change for change in due if change.record.end > end]
+        moving = sorted((c for c in due if c.moves), key=lambda change: (change.start, change.end))
+        return _spliced(_with_letters(block, letters), letters, start, moving)
 
     def end(self, header: Mapping[str, int]) -> None:
         """End the sequence.
@@ -182,7 +85,7 @@ class _Sequence:
             DataError: a record lies beyond its contig, on none, or on one that went by before.
         """
         self._end_contig()
-        left = self._alleles.next
+        left = self._changes.next
         if left is None:
             return
         contig = left.record.contig
@@ -204,35 +107,34 @@ class _Sequence:
             else "name sequence and variants of the same assembly",
         )
 
-    def _due(self, end: int) -> list[_Change]:
+    def _due(self, end: int) -> list[Change]:
         """Return the changes that meet the block which ends at `end`."""
         due = self._open
-        while (change := self._alleles.next) and change.contig == self._contig:
+        while (change := self._changes.next) and change.contig == self._contig:
             if change.record.start >= end:
                 break
-            due.append(self._alleles.take())
+            due.append(self._changes.take())
         return due
 
     def _end_contig(self) -> None:
-        waiting = self._alleles.next
+        waiting = self._changes.next
         on_this = waiting is not None and waiting.contig == self._contig
         beyond = self._open[0] if self._open else waiting if on_this else None
         if beyond is not None:
             raise beyond.record.fault(
                 "POS",
-                f"the record ends at {beyond.end:,}, beyond the end of {self._contig!r}",
+                f"the record ends at {beyond.record.end:,}, beyond the end of {self._contig!r}",
                 f"that contig has {self._lengths[self._contig]:,} bases in the sequence file",
                 "name sequence and variants of the same assembly",
             )
 
 
-def _apply(change: _Change, letters: NDArray[np.uint8], start: int) -> None:
-    """Compare REF with the block that begins at `start`, as far as both reach, and change it."""
+def _compare(change: Change, letters: NDArray[np.uint8], start: int) -> None:
+    """Compare REF with the block that begins at `start`, as far as both reach."""
     record = change.record
     low, high = max(record.start, start), min(record.end, start + len(letters))
     here = letters[low - start : high - start]
-    part = slice(low - record.start, high - record.start)
-    wanted = np.frombuffer(record.ref, np.uint8)[part]
+    wanted = np.frombuffer(record.ref, np.uint8)[low - record.start : high - record.start]
     found = _AS_REF[here]
     wrong = np.flatnonzero((found != wanted) & (found != _ANY))
     if wrong.size:
@@ -244,15 +146,61 @@ def _apply(change: _Change, letters: NDArray[np.uint8], start: int) -> None:
             "REF holds the letters of the sequence file",
             "name sequence and variants of the same assembly",
         )
-    if change.alt:
+
+
+def _replace(change: Change, letters: NDArray[np.uint8], start: int) -> None:
+    """Put a substitution into the block that begins at `start`, as far as both reach."""
+    low, high = max(change.start, start), min(change.end, start + len(letters))
+    if low < high:
+        here = letters[low - start : high - start]
+        part = slice(low - change.start, high - change.start)
         here[:] = np.frombuffer(change.alt, np.uint8)[part] | (here & _CASE_BIT)
 
 
 def _with_letters(block: Block, letters: NDArray[np.uint8]) -> Block:
     """Return `block` with other letters in the same layout."""
     raw = np.frombuffer(block.raw, np.uint8).copy()
-    raw[~np.isin(raw, np.frombuffer(block.ignored, np.uint8))] = letters
+    raw[_is_letter(block)] = letters
     return replace(block, raw=raw.tobytes())
+
+
+def _is_letter(block: Block) -> NDArray[np.bool_]:
+    raw = np.frombuffer(block.raw, np.uint8)
+    return ~np.isin(raw, np.frombuffer(block.ignored, np.uint8))
+
+
+def _spliced(
+    block: Block, letters: NDArray[np.uint8], start: int, changes: Sequence[Change]
+) -> Block:
+    """Put changes of another length into the block that begins at `start`; its lines stay.
+
+    Args:
+        block: The block.
+        letters: Its letters.
+        start: Position of the first of them in the reference.
+        changes: In the order of their positions; one may reach in from the block before, or out.
+    """
+    if not changes:
+        return block
+    not_layout = bytes(set(range(256)) - set(block.ignored))
+    # Where each letter stands in the text, and where the text ends.
+    offsets = np.append(np.flatnonzero(_is_letter(block)), len(block.raw))
+    parts, done = [], 0
+    for change in changes:
+        low, high = (min(max(p - start, 0), len(letters)) for p in (change.start, change.end))
+        first, last = int(offsets[low]), int(offsets[high])
+        parts.append(block.raw[done:first])
+        if _stands_here(change, start, start + len(letters)):
+            case = letters[max(change.start - 1, change.record.start) - start] & _CASE_BIT
+            parts.append((np.frombuffer(change.alt, np.uint8) | case).tobytes())
+        parts.append(block.raw[first:last].translate(None, not_layout))
+        done = last
+    return replace(block, raw=b"".join((*parts, block.raw[done:])))
+
+
+def _stands_here(change: Change, start: int, end: int) -> bool:
+    """Return True in the first block, of those that the record meets, that reaches its change."""
+    return change.start <= end and (change.start > start or change.record.start >= start)
 
 
 # Lower case is the soft mask, which a substitution does not lift.

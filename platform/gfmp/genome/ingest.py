@@ -14,6 +14,7 @@ from gfmp.errors import ExistsError
 from gfmp.genome.audit import audit_reports, audit_sources
 from gfmp.genome.audit_regions import audit_regions
 from gfmp.genome.contigs import ContigTable, join_contigs
+from gfmp.genome.coordinates import write_coordinates
 from gfmp.genome.corpus import Corpus
 from gfmp.genome.locations import Location, describe, digest
 from gfmp.genome.manifest import Manifest, SourceEntry, add_totals, content_hash
@@ -68,6 +69,7 @@ def ingest_source(source: Source, index: int, plan: IngestSettings, staging: Pat
         contigs=booked.contigs,
         regions=regions.entry,
         variants=(counts.entry(source.variants),) if source.variants else (),
+        coordinates=write_coordinates(staging, index, regions.lifts),
     )
     return SourceReport(entry, booked.shards, booked.totals)
 

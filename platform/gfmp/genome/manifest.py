@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from gfmp.errors import CorruptArtefactError, MissingInputError, SpecError
 from gfmp.genome.alphabet import AlphabetCounts, AlphabetPolicy
 from gfmp.genome.contigs import ContigEntry, ContigsEntry, ContigSums, ContigTable
+from gfmp.genome.coordinates import CoordinatesEntry
 from gfmp.genome.frozen_json import OPTIONAL, from_json, to_json
 from gfmp.genome.splits import Split
 from gfmp.genome.variants import VariantsEntry
@@ -74,7 +75,7 @@ class SourceEntry:
     """One source file: its identity, the classes of its letters, the sums of its contigs.
 
     `regions` holds one entry when the source is restricted to intervals, else none; `variants`
-    when a haplotype was put in the place of its letters.
+    when a haplotype was put in the place of its letters, `coordinates` when that moved positions.
     """
 
     index: int
@@ -87,6 +88,7 @@ class SourceEntry:
     contigs: ContigSums
     regions: tuple[RegionsEntry, ...] = field(default=(), metadata=OPTIONAL)
     variants: tuple[VariantsEntry, ...] = field(default=(), metadata=OPTIONAL)
+    coordinates: tuple[CoordinatesEntry, ...] = field(default=(), metadata=OPTIONAL)
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,14 @@
 """The intervals of one source that its selection takes, found before any piece is cut.
 
 A source with a selection is read twice: once for the lengths of its contigs (and the case of its
-letters), once to be cut. Held in between are 16 bytes per interval of its own contigs.
+letters), once to be cut. Held in between are 16 bytes per interval of its own contigs. Intervals
+and splits are said of the reference; a haplotype of other lengths gets them lifted.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from gfmp.genome.annotation_genbank import read_genbank_features
 from gfmp.genome.annotation_gff import read_gff
 from gfmp.genome.bed import read_bed
 from gfmp.genome.blocks import Block
+from gfmp.genome.lifts import Lift, LiftedSplits, read_lifts
 from gfmp.genome.locations import Location, describe, open_location
 from gfmp.genome.manifest import RegionsEntry
 from gfmp.genome.selection import Selection
@@ -30,30 +32,41 @@ class SourceRegions:
 
     Attributes:
         entry: One entry for the manifest; none when the source is taken whole.
-        contigs: Intervals to take, by contig: ascending, neither overlapping nor touching.
+        contigs: Intervals to take, by contig: ascending, neither overlapping nor touching; in
+            coordinates of the reference.
+        lifts: Where the bases of contigs went whose haplotype has changes of another length.
     """
 
     entry: tuple[RegionsEntry, ...] = ()
     contigs: Mapping[str, Spans] = field(default_factory=dict)
+    lifts: Mapping[str, Lift] = field(default_factory=dict)
 
     def restrict(self, contig: str, splits: SplitMap) -> Splits:
-        """Return the splits of `contig` with everything outside its intervals left out."""
-        if not self.entry:
-            return splits
-        return RestrictedSplits.of(splits, self.contigs[contig])
+        """Return the splits of `contig` with everything outside its intervals left out.
+
+        Args:
+            contig: Record name.
+            splits: Its splits in coordinates of the reference; those returned are the haplotype's.
+        """
+        restricted: Splits = splits
+        if self.entry:
+            restricted = RestrictedSplits.of(splits, self.contigs[contig])
+        lift = self.lifts.get(contig)
+        return LiftedSplits(restricted, lift) if lift else restricted
 
 
 def read_regions(source: Source) -> SourceRegions:
-    """Find the intervals of `source`, reading its letters once.
+    """Find the intervals of `source`, reading its letters once, and where its variants move them.
 
     Raises:
         DataError: a file is damaged or not of its format, differs from its pin, or has an
-            interval beyond the end of its contig.
+            interval beyond the end of its contig; a record of its variants is unusable.
         MissingInputError: a file does not exist.
     """
     selection = source.selection
+    lifts = read_lifts(source.variants)
     if selection is None:
-        return SourceRegions()
+        return SourceRegions(lifts=lifts)
     digests = tuple(checked_digest(file.location, file.sha256) for file in selection.files)
     found = _Found(source, selection)
     found.read_letters()
@@ -69,7 +82,7 @@ def read_regions(source: Source) -> SourceRegions:
         num_taken=sum(len(spans) for spans in contigs.values()),
         taken_bp=sum(num_bases(spans) for spans in contigs.values()),
     )
-    return SourceRegions((entry,), contigs)
+    return SourceRegions((entry,), contigs, lifts)
 
 
 class _Found:
@@ -85,7 +98,8 @@ class _Found:
 
     def read_letters(self) -> None:
         """Measure the contigs and, where their case decides, find the lower-case runs."""
-        for block in open_source(self._source):
+        # Intervals are said of the reference, whose letters have the same case.
+        for block in open_source(replace(self._source, variants=None)):
             length = self.lengths.get(block.contig, 0)
             if self._selection.kind == "soft_masked":
                 self.book.extend(block.contig, _lower_case(block) + length)

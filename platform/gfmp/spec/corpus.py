@@ -108,15 +108,26 @@ class RegionsSpec(Closed):
 
 
 class VariantsSpec(Closed):
-    """A haplotype in the place of a source's letters: the substitutions of a VCF.
+    """Haplotypes in the place of a source's letters: the alleles of a VCF.
 
     Attributes:
         path: The VCF (.gz too), relative to the YAML file.
         sha256: Pins its content.
         sample: Whose genotypes decide; without one every record is applied.
-        haplotype: Which allele of a phased genotype is taken, 1 or 2.
-        unusable: Indels, symbols, failed filters, unphased or missing genotypes, several
-            alternates: `error` refuses them, `skip` keeps the reference there and counts them.
+        haplotype: Which allele of a phased genotype is taken, 1 or 2; the only one of a haploid.
+        samples: Instead of `sample`: each gives its haplotypes, every one an assembly
+            `ASSEMBLY-SAMPLE-HAPLOTYPE` of its own.
+        haplotypes: Which of them; one where the contigs have ploidy 1.
+        indels: `apply` puts alternates of another length into the letters; regions, annotation and
+            splits keep coordinates of the reference. `refuse` makes them unusable.
+        overlaps: Of two records that change one base, `first` applies the earlier and counts the
+            other; `error` refuses both.
+        unphased: `draw` draws the phase of heterozygous genotypes such as 0/1, by `seed`, sample
+            and position; `refuse` makes them unusable.
+        seed: Of `draw`.
+        unusable: Indels and unphased genotypes that are refused, symbols, failed filters, missing
+            genotypes, several alternates: `error` refuses them, `skip` keeps the reference there
+            and counts them.
         contigs: Name in the VCF to name in the sequence file, where they differ.
     """
 
@@ -124,6 +135,12 @@ class VariantsSpec(Closed):
     sha256: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
     sample: str = ""
     haplotype: Annotated[int, Field(ge=1, le=2)] = 1
+    samples: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    haplotypes: tuple[Annotated[int, Field(ge=1, le=2)], ...] = (1, 2)
+    indels: Literal["refuse", "apply"] = "refuse"
+    overlaps: Literal["error", "first"] = "error"
+    unphased: Literal["refuse", "draw"] = "refuse"
+    seed: Annotated[int, Field(ge=0)] = 0
     unusable: Literal["error", "skip"] = "error"
     contigs: Annotated[dict[str, str], Field(default_factory=dict)]
 
@@ -131,6 +148,17 @@ class VariantsSpec(Closed):
     def _whole(self) -> VariantsSpec:
         if self.haplotype == 2 and not self.sample:
             raise ValueError("haplotype takes an allele of a sample's genotype: name the sample")
+        if self.sample and self.samples:
+            raise ValueError("sample and samples exclude each other")
+        for name, values in (("samples", self.samples), ("haplotypes", self.haplotypes)):
+            if len(set(values)) < len(values):
+                raise ValueError(f"{name} names one of them twice")
+        if not self.haplotypes or (self.haplotypes != (1, 2) and not self.samples):
+            raise ValueError("haplotypes says which of each of the samples: name the samples")
+        if self.unphased == "draw" and not (self.sample or self.samples):
+            raise ValueError("unphased draws the phase of a sample's genotypes: name the sample")
+        if self.seed and self.unphased != "draw":
+            raise ValueError("seed is that of unphased: draw")
         if len(set(self.contigs.values())) < len(self.contigs):
             raise ValueError("contigs gives two contigs of the VCF one name")
         return self
@@ -155,7 +183,7 @@ class SourceSpec(Closed):
         regions: Restricts this source; without it the corpus' own `regions` hold.
         package: `name==version` of an installed distribution that carries the files; without
             it the paths are files on disk, relative to the YAML file.
-        variants: Makes a haplotype of the assembly; the source then has one file.
+        variants: Makes haplotypes of the assembly; the source then has one file.
         archive: A zip inside the package; the paths are its members.
     """
 
@@ -274,14 +302,15 @@ def _bed_place(
 
 
 def _sources(spec: CorpusSpec, index: int, document: Document) -> list[Source]:
-    """Turn one entry of `sources` into one source per file."""
+    """Turn one entry of `sources` into one source per file, or per haplotype of its file."""
     source = spec.sources[index]
     folder = document.path.parent
     selection = _selection(source, source.regions or spec.regions, folder)
-    variants = _variants(source.variants, folder)
+    haplotypes = _haplotypes(source, folder)
     try:
         return [
-            _source(source, file, _location(source, file, folder), selection, variants)
+            _source(each, file, _location(source, file, folder), selection, variants)
+            for each, variants in haplotypes
             for file in source.files
         ]
     except SpecError as fault:
@@ -305,12 +334,33 @@ def _selection(source: SourceSpec, regions: RegionsSpec | None, folder: Path) ->
     )
 
 
-def _variants(spec: VariantsSpec | None, folder: Path) -> Variants | None:
+def _haplotypes(source: SourceSpec, folder: Path) -> list[tuple[SourceSpec, Variants | None]]:
+    """Return the source with its rule, once for every haplotype of every sample."""
+    spec = source.variants
     if spec is None:
-        return None
+        return [(source, None)]
     file = _pinned(LocalFile(str((folder / spec.path).resolve())), spec.sha256)
-    contigs = tuple(spec.contigs.items())
-    return Variants(file, spec.sample, spec.haplotype, spec.unusable, contigs)
+    rule = Variants(
+        file=file,
+        sample=spec.sample,
+        haplotype=spec.haplotype,
+        unusable=spec.unusable,
+        contigs=tuple(spec.contigs.items()),
+        indels=spec.indels,
+        overlaps=spec.overlaps,
+        unphased=spec.unphased,
+        seed=spec.seed,
+    )
+    if not spec.samples:
+        return [(source, rule)]
+    return [
+        (
+            source.model_copy(update={"assembly": f"{source.assembly}-{sample}-{haplotype}"}),
+            replace(rule, sample=sample, haplotype=haplotype),
+        )
+        for sample in spec.samples
+        for haplotype in spec.haplotypes
+    ]
 
 
 def _pinned(location: Location, sha256: str) -> PinnedFile:
