@@ -188,6 +188,8 @@ def test_of_records_that_meet_the_first_wins_whatever_they_are(
 def test_case_follows_the_letter_before_and_lines_stay(tmp_path: Path, length: int) -> None:
     rows = ("c 1 A AGG", "c 4 T TCC", "c 6 CGT C", "c 10 C CT")
     assert haplotype(applied(vcf(tmp_path, *rows)), "ACGtaCGTAc", length) == "AGGCGtccaCAct"
+    rows = ("c 1 A GGA", "c 3 GT GAAA", "c 5 A CGA", "c 6 CG TTT")
+    assert haplotype(applied(vcf(tmp_path, *rows)), "ACGtaCGTAc", length) == "GGACGaaacgaTTTTAc"
     file = vcf(tmp_path, "c 1 A AGG", "c 6 CGT C")
     rule = applied(file)
     (block,) = substituted(blocks({"c": "ACGTACGTAC"}, 100), rule, VariantCounts())
@@ -207,6 +209,8 @@ def test_case_follows_the_letter_before_and_lines_stay(tmp_path: Path, length: i
         (["c 2 C G", "c 2 C CTT"], "AGTTGTACGTAC", {"applied": 2}),
         (["c 2 CGT C", "c 3 G A"], "ACACGTAC", {"applied": 1, "overlapping": 1}),
         (["c 2 C CA", "c 2 C CT"], "ACAGTACGTAC", {"applied": 1, "overlapping": 1}),
+        # What replaces the first letter of a block, and what is inserted before it.
+        (["c 3 GT GAC", "c 4 T CT"], "ACGCACACGTAC", {"applied": 2}),
         (["c 2 CGTA C,CGTAA 2", "c 3 G T"], "ACTTAACGTAC", {"applied": 2}),
     ],
 )

@@ -29,7 +29,8 @@ def substituted(
 ) -> Iterator[Block]:
     """Yield `blocks` with the letters of the haplotype; a letter keeps its case.
 
-    Letters of an alternate of another length have the case of the letter before them.
+    Letters of an alternate of another length have the case of the first letter they replace, or, of
+    an insertion, of the letter before it.
 
     Raises:
         DataError: the VCF is damaged, unsorted or of other contigs, a REF is not what the
@@ -191,7 +192,8 @@ def _spliced(
         first, last = int(offsets[low]), int(offsets[high])
         parts.append(block.raw[done:first])
         if _stands_here(change, start, start + len(letters)):
-            case = letters[max(change.start - 1, change.record.start) - start] & _CASE_BIT
+            beside = change.start - (change.record.start < change.start == change.end)
+            case = letters[beside - start] & _CASE_BIT
             parts.append((np.frombuffer(change.alt, np.uint8) | case).tobytes())
         parts.append(block.raw[first:last].translate(None, not_layout))
         done = last
@@ -199,7 +201,13 @@ def _spliced(
 
 
 def _stands_here(change: Change, start: int, end: int) -> bool:
-    """Return True in the first block, of those that the record meets, that reaches its change."""
+    """Return True in the block of the first letter replaced, or of the letter before an insertion.
+
+    An insertion so precedes what replaces the letters behind it, also at the border of two blocks.
+    A record without a letter before its insertion has it at its own first letter.
+    """
+    if change.start < change.end:
+        return start <= change.start < end
     return change.start <= end and (change.start > start or change.record.start >= start)
 
 
