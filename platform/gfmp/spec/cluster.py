@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
-from gfmp.spec.base import Closed, Name, PositiveInt
+from gfmp.spec.base import Closed, Name, NotNegativeInt, PositiveInt
 
 Positive = Annotated[float, Field(gt=0.0)]
 NotNegative = Annotated[float, Field(ge=0.0)]
@@ -95,7 +95,7 @@ class NodeType(Closed):
 
     cpus: PositiveInt
     memory_gb: Positive
-    gpus: Annotated[int, Field(ge=0)] = 0
+    gpus: NotNegativeInt = 0
     gpu_memory_gb: NotNegative = 0.0
     instance: Word | None = None
     accelerator: Word | None = None
@@ -113,7 +113,7 @@ class WorkerNodes(NodeType):
         link_gbit: What one node can send over the network, 10^9 bits a second; 0 when not known.
     """
 
-    min_nodes: Annotated[int, Field(ge=0)] = 0
+    min_nodes: NotNegativeInt = 0
     max_nodes: PositiveInt
     idle_minutes: PositiveInt = 5
     link_gbit: NotNegative = 0.0
@@ -182,7 +182,7 @@ class KubernetesSettings(Closed):
     image: Word
     namespace: Name = "default"
     secrets: tuple[Name, ...] = ()
-    keep_seconds: Annotated[int, Field(ge=0)] = 300
+    keep_seconds: NotNegativeInt = 300
 
 
 class CloudSettings(Closed):

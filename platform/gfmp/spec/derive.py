@@ -6,11 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from gfmp.spec.base import Closed, PositiveInt
+from gfmp.spec.base import Closed, NotNegativeInt, PositiveInt
 from gfmp.spec.corpus import FileSpec, RegionSpec
 
 EvenInt = Annotated[int, Field(ge=2, multiple_of=2)]
-NotNegativeInt = Annotated[int, Field(ge=0)]
 Text = Annotated[str, Field(min_length=1)]
 FeatureTypes = tuple[Text, ...]
 

@@ -10,7 +10,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
-from gfmp.spec.base import Closed, Name, PositiveInt
+from gfmp.spec.base import Closed, Name, NotNegativeInt, PositiveInt
 from gfmp.spec.sweep import Seed
 
 MapName = Literal["rollout", "pooled", "cls", "integrated_gradients", "mutagenesis"]
@@ -19,7 +19,6 @@ _Text = Annotated[str, Field(min_length=1)]
 _Share = Annotated[float, Field(ge=0.0, le=0.9)]
 _Rate = Annotated[float, Field(gt=0.0, le=1.0)]
 _Bits = Annotated[float, Field(ge=0.0, le=2.0)]
-_NotNegative = Annotated[int, Field(ge=0)]
 
 
 class RegionLaw(Closed):
@@ -37,7 +36,7 @@ class RegionLaw(Closed):
 
     deviations: Annotated[float, Field(ge=0.0)] = 0.5
     shortest_bp: PositiveInt = 5
-    flank_bp: _NotNegative = 3
+    flank_bp: NotNegativeInt = 3
 
 
 class SearchLaw(Closed):
@@ -68,7 +67,7 @@ class MotifCompute(Closed):
         device: `auto` takes a GPU where there is one.
     """
 
-    threads: _NotNegative = 0
+    threads: NotNegativeInt = 0
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticKnownError
 
-from gfmp.spec.base import Closed, Fraction, Name, PositiveInt
+from gfmp.spec.base import Closed, Fraction, Name, NotNegativeInt, PositiveInt
 from gfmp.spec.model import Architecture
 
 Precision = Literal["fp32", "bf16"]
@@ -147,7 +147,7 @@ class Optimiser(Closed):
     weight_decay: Annotated[float, Field(ge=0.0)] = 0.01
     clip_norm: Annotated[float, Field(gt=0.0)] = 1.0
     schedule: Literal["linear", "cosine", "constant"] = "linear"
-    warmup_steps: Annotated[int, Field(ge=0)] = 0
+    warmup_steps: NotNegativeInt = 0
     final_fraction: Fraction = 0.0
 
 
@@ -185,7 +185,7 @@ class Checkpointing(Closed):
 
     every_steps: PositiveInt = 1000
     keep_last: PositiveInt = 2
-    keep_best: Annotated[int, Field(ge=0)] = 1
+    keep_best: NotNegativeInt = 1
 
 
 class Compute(Closed):
@@ -209,8 +209,8 @@ class Compute(Closed):
     device: Literal["auto", "cpu", "gpu"] = "auto"
     zero_stage: Literal["auto", "ddp", 0, 1, 2, 3] = "auto"
     micro_batch_tokens: Annotated[int, Field(ge=512)] = 16_384
-    threads_per_worker: Annotated[int, Field(ge=0)] = 0
-    max_failures: Annotated[int, Field(ge=0)] = 3
+    threads_per_worker: NotNegativeInt = 0
+    max_failures: NotNegativeInt = 3
     stall_seconds: Annotated[int, Field(ge=1, le=3600)] = 600
     feed: Literal["auto", "worker", "tasks"] = "auto"
 

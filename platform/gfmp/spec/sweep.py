@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from gfmp.spec.base import Closed, Fraction, Name, PositiveInt
+from gfmp.spec.base import Closed, Fraction, Name, NotNegativeInt, PositiveInt
 from gfmp.spec.comparison import PaperFigure, Transfer
 from gfmp.spec.learner import CnnBaseline, Finetuning, KmerBaseline, Learner
 from gfmp.spec.model import Architecture
@@ -95,7 +95,7 @@ class Arm(Closed):
     vocabularies: tuple[Vocabularies, ...] = ()
     initial: tuple[str, ...] = ()
     label_percents: tuple[Percent, ...] = ()
-    max_train_rows: Annotated[int, Field(ge=0)] = 0
+    max_train_rows: NotNegativeInt = 0
     search: Search | None = None
 
     @field_validator("vocabularies", "initial", "label_percents")
@@ -123,7 +123,7 @@ class SweepCompute(Closed):
         gpu_fraction: Share of a GPU for a trial when the machine has one; 0 uses CPUs only.
     """
 
-    workers: Annotated[int, Field(ge=0)] = 0
+    workers: NotNegativeInt = 0
     threads_per_worker: PositiveInt = 1
     gpu_fraction: Fraction = 0.25
 

@@ -10,7 +10,7 @@ from pydantic import (
     field_validator,
 )
 
-from gfmp.spec.base import Closed, Fraction
+from gfmp.spec.base import Closed, Fraction, NotNegativeInt
 from gfmp.spec.corpus import RegionSpec
 from gfmp.spec.derive import AnyDerivedSource, DerivedSource
 from gfmp.spec.task_context import ContextSpec, check_context
@@ -87,7 +87,7 @@ class SplitSpec(Closed):
     valid: tuple[str | RegionSpec, ...] = ()
     test_fraction: Annotated[Fraction, Field(gt=0.0, lt=1.0)] = 0.1
     valid_fraction: Annotated[Fraction, Field(gt=0.0, lt=1.0)] = 0.1
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: NotNegativeInt = 0
 
     @field_validator("test", "valid")
     @classmethod

@@ -6,12 +6,11 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from gfmp.spec.base import Fraction, PositiveInt
+from gfmp.spec.base import Fraction, NotNegativeInt, PositiveInt
 from gfmp.spec.corpus import FileSpec
 from gfmp.spec.task_sources import FileSource, Part, SplitFiles, check_files
 from gfmp.spec.task_target import Column, TargetSpec
 
-NotNegativeInt = Annotated[int, Field(ge=0)]
 _BY_PLACE = ("given", "contig", "region", "random")
 
 
@@ -166,10 +165,9 @@ class PeaksSource(FileSource):
 
     def parts(self) -> tuple[Part, ...]:
         """Return the peaks, the reference and the excluded regions."""
-        groups = (("peaks", self.peaks), ("exclude", self.exclude))
         files = tuple(
             (name, ("source", name, i), file)
-            for name, group in groups
+            for name, group in (("peaks", self.peaks), ("exclude", self.exclude))
             for i, file in enumerate(group)
         )
         return (*files, ("reference", ("source", "reference"), self.reference))

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from gfmp.spec.base import Closed, Fraction, Name, PositiveInt
+from gfmp.spec.base import Closed, Fraction, Name, NotNegativeInt, PositiveInt
 from gfmp.spec.sweep import Seed
 
 Distance = Literal["euclidean", "manhattan", "cosine", "dot"]
@@ -98,7 +98,7 @@ class EmbeddingScorer(Closed):
     model: _Text
     vocabulary: Name
     pool: Literal["near", "window"] = "near"
-    near_bp: Annotated[int, Field(ge=0)] = 16
+    near_bp: NotNegativeInt = 16
     distances: _Distances = DISTANCES
     name: _Column = ""
 
@@ -181,7 +181,7 @@ class EffectCompute(Closed):
         shard_records: Records of the VCF after which what was scored is committed.
     """
 
-    threads: Annotated[int, Field(ge=0)] = 0
+    threads: NotNegativeInt = 0
     device: Literal["auto", "cpu", "cuda"] = "auto"
     shard_records: PositiveInt = 2_000
 
