@@ -120,12 +120,15 @@ def _named(model: torch.nn.Module) -> list[tuple[str, torch.Tensor]]:
     return [(name, parameter) for name, parameter in model.named_parameters()]
 
 
-def finetuned_run(workspace: Workspace, num_labels: int = 5) -> Run:
-    """Write a finished fine-tuning run named `marks` whose model predicts some labels."""
-    run = finished(workspace, "marks", "finetune")
+def finetuned_run(workspace: Workspace, num_labels: int = 5, features: tuple[str, ...] = ()) -> Run:
+    """Write a finished fine-tuning run whose model predicts some labels.
+
+    It is named `marks`, or `tissues` when the model reads features beside the sequence.
+    """
+    run = finished(workspace, "tissues" if features else "marks", "finetune")
     initial = from_pretrained(find_pretrained("tiny", workspace))
     vocabulary = initial.ensemble.vocabularies[0]
-    model = TaskModel(initial.encoder(0), HeadShape(num_labels), CPU)
+    model = TaskModel(initial.encoder(0), HeadShape(num_labels, num_features=len(features)), CPU)
     model.draw_head(3)
     with torch.no_grad():
         model.head.weight.mul_(8.0)
@@ -141,7 +144,7 @@ def finetuned_run(workspace: Workspace, num_labels: int = 5) -> Run:
         num_rows=10,
     )
     objective = Labels(torch.ones(num_labels))
-    made = Finetuned(model, objective, initial, vocabulary.name, target, cell)
+    made = Finetuned(model, objective, initial, vocabulary.name, target, cell, features)
     save(run.path / "models" / cell.fingerprint[:16], made)
     return run
 

@@ -11,13 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from learner_samples import cell_of, gc_rows, quick, tokens_of
 
-from gfmp.errors import RefusedError
 from gfmp.learners.beside import Beside, Scale
 from gfmp.learners.cnn import CnnTrial
 from gfmp.learners.compute import Compute
 from gfmp.learners.encoder_trial import EncoderTrial
 from gfmp.learners.finetune import Setting, predicted
-from gfmp.learners.finetuned import load, load_sequence_model
+from gfmp.learners.finetuned import load
 from gfmp.learners.initial import Initial
 from gfmp.learners.kmer import KmerTrial
 from gfmp.learners.views import TaskViews
@@ -188,12 +187,10 @@ def test_a_loaded_model_reads_the_features_it_was_trained_with(
     with CPU.engaged():
         again = predicted(setting, made.model, made.objective, "test").predictions
     assert np.allclose(again, result.test_predictions, atol=1e-5)
-    with pytest.raises(RefusedError, match="reads 3 features beside the sequence, such as 'a'"):
-        load_sequence_model(tmp_path / result.cell[:12], CPU)
 
 
 def test_a_model_of_sequences_has_no_features(tmp_path: Path, pretrained: Initial) -> None:
     result = _run(quick(epochs=1), _without(_task()), pretrained, models=tmp_path)
     folder = tmp_path / result.cell[:12]
-    assert load_sequence_model(folder, CPU).features == ()
+    assert load(folder, CPU).features == ()
     assert '"features"' not in (folder / "model.json").read_text()

@@ -18,7 +18,7 @@ from gfmp.errors import CorruptArtefactError, ExistsError
 from gfmp.inference.motif_inputs import find_model, task_of
 from gfmp.inference.motif_job import Findings, MotifWork
 from gfmp.learners.compute import Compute
-from gfmp.learners.finetuned import load_sequence_model
+from gfmp.learners.finetuned import load
 from gfmp.ledger.header import NewRun
 from gfmp.ledger.run import Run
 from gfmp.ledger.status import Status
@@ -157,7 +157,7 @@ def _found(plan: MotifPlan, workspace: Workspace, telling: _Telling) -> bool:
             fix="restore the model, or submit the job again",
         )
     compute = Compute.of(plan.where.device, plan.where.threads)
-    made, task = load_sequence_model(described.folder, compute), task_of(described, workspace)
+    made, task = load(described.folder, compute), task_of(described, workspace)
     with compute.engaged():
         findings = MotifWork(plan, made, task, compute).run(telling)
     if findings is None:

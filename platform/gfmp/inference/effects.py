@@ -28,7 +28,7 @@ from gfmp.inference.shards import Scored, Shards
 from gfmp.inference.survey import Entry, Survey, VariantFile
 from gfmp.inference.texts import Batch
 from gfmp.learners.compute import Compute
-from gfmp.learners.finetuned import load_sequence_model
+from gfmp.learners.finetuned import load as load_finetuned
 from gfmp.plan.cells import Ingredient
 from gfmp.plan.variant_effect import EffectPlan, ScorerPlan
 from gfmp.spec.variant_effect import EmbeddingScorer, LikelihoodScorer
@@ -114,6 +114,7 @@ def scorers_of(plan: EffectPlan, workspace: Workspace, compute: Compute) -> tupl
     Raises:
         MissingInputError: a model is gone.
         CorruptArtefactError: a model is damaged, or no longer the one that was planned.
+        RefusedError: a model reads features beside the sequence.
     """
     pretrained: dict[str, Masked] = {}
     found: list[Named] = []
@@ -131,7 +132,7 @@ def scorers_of(plan: EffectPlan, workspace: Workspace, compute: Compute) -> tupl
         else:
             _check_same(one.model, finetuned_facts(one.model.name, workspace).run.fingerprint)
             _, folder = finetuned_folder(one.model.name, workspace)
-            scorer = Profile(load_sequence_model(folder, compute), settings, compute)
+            scorer = Profile(load_finetuned(folder, compute), settings, compute)
         found.append(Named(one, scorer))
     return tuple(found)
 

@@ -8,6 +8,7 @@ from typing import Literal
 
 from gfmp.errors import MissingInputError, UsageError
 from gfmp.inference.motif_inputs import Described, find_model
+from gfmp.inference.sequence_only import check_sequence_only
 from gfmp.ledger.header import FILE_NAME
 from gfmp.ledger.run import MODEL_FILE, Run
 from gfmp.ledger.store import RunStore
@@ -43,6 +44,7 @@ class Found:
         vocabularies: Those it reads: each alone, or for a fine-tuned model all at once.
         target: What it predicts; None for a pretrained model.
         task: What it was fine-tuned on; nameless for a pretrained model.
+        features: Names of what it reads beside the sequence to predict.
         run: Whose model it is; None where only a folder was named.
     """
 
@@ -54,6 +56,7 @@ class Found:
     vocabularies: tuple[Vocabulary, ...]
     target: Target | None = None
     task: Ingredient = field(default_factory=Ingredient)
+    features: tuple[str, ...] = ()
     run: Run | None = None
 
     @property
@@ -67,10 +70,11 @@ class Found:
         return int((_BIAS_BYTES / 4 / self.architecture.heads) ** 0.5)
 
     def predicts(self) -> Target:
-        """Return what a fine-tuned model predicts.
+        """Return what a fine-tuned model predicts from a sequence.
 
         Raises:
             UsageError: this one was only pretrained.
+            RefusedError: it reads features beside the sequence.
         """
         if self.target is None:
             raise UsageError(
@@ -79,6 +83,7 @@ class Found:
                 why="it is a pretrained model, and labels are learned by fine-tuning",
                 fix="gfmp submit jobs/finetune.yaml, and name that run",
             )
+        check_sequence_only(self.features, self.folder)
         return self.target
 
     @property
@@ -196,5 +201,6 @@ def _finetuned(folder: Path, name: str, workspace: Workspace, run: Run | None = 
         vocabularies=tuple(known[name] for name in described.cell.vocabularies),
         target=described.target,
         task=described.cell.task,
+        features=described.features,
         run=run,
     )

@@ -72,6 +72,7 @@ class Loaded:
 
         Raises:
             UsageError: this one was only pretrained.
+            RefusedError: it reads features beside the sequence.
         """
         self.found.predicts()
         assert self.made is not None, "what predicts was fine-tuned"
@@ -92,6 +93,7 @@ class Loaded:
 
         Raises:
             UsageError: the model was only pretrained.
+            RefusedError: it reads features beside the sequence.
             DataError: a sequence is shorter than a vocabulary of the model can encode.
         """
         made = self.head()

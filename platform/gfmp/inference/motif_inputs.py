@@ -14,6 +14,7 @@ from gfmp.errors import CorruptArtefactError, MissingInputError
 from gfmp.genome.motif_library import NAMES, MotifLibrary, read_library
 from gfmp.inference.motif_match import require_matcher
 from gfmp.inference.motif_sides import output_of, sides_of
+from gfmp.inference.sequence_only import check_sequence_only, features_of
 from gfmp.ledger.run import MODEL_FILE, Run
 from gfmp.ledger.store import RunStore
 from gfmp.plan.cells import Cell, Ingredient
@@ -40,12 +41,14 @@ class Described:
         folder: Where it lies.
         target: What it predicts.
         cell: What it was made of.
+        features: Names of what it reads beside the sequence.
     """
 
     model: Ingredient
     folder: Path
     target: Target
     cell: Cell
+    features: tuple[str, ...]
 
 
 def look_up(spec: MotifsSpec, document: Document, workspace: Workspace) -> MotifFacts:
@@ -57,10 +60,12 @@ def look_up(spec: MotifsSpec, document: Document, workspace: Workspace) -> Motif
         SpecError: the model has no such output, or there is no such library.
         CorruptArtefactError: the model's description is damaged.
         DataError: the library is not what its format says.
+        RefusedError: the model reads features beside the sequence.
     """
     base = document.path.parent
     library = known_motifs(spec.library, base, document.where(("library",)))
     described = find_model(spec.model, base, workspace, document.where(("model",)))
+    check_sequence_only(described.features, described.folder)
     output = output_of(described.target, spec.output, document.where(("output",)))
     task = task_of(described, workspace)
     rows = task.rows(spec.split)
@@ -173,6 +178,7 @@ def _described(folder: Path, name: str) -> Described:
     try:
         target = TypeAdapter(Target).validate_python(body["target"])
         cell = Cell.from_json(TypeAdapter(dict[str, object]).validate_python(body["cell"]))
+        features = features_of(body)
         identity = fingerprint([[key, body[key]] for key in _DESCRIBING])
     except (KeyError, ValidationError) as fault:
         raise CorruptArtefactError(
@@ -181,4 +187,4 @@ def _described(folder: Path, name: str) -> Described:
             why=str(fault).splitlines()[0],
             fix="restore it from a backup, or submit its job again",
         ) from fault
-    return Described(Ingredient(name, identity), folder, target, cell)
+    return Described(Ingredient(name, identity), folder, target, cell, features)

@@ -10,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from gfmp.errors import CorruptArtefactError, MissingInputError, Problem
 from gfmp.genome.locations import LocalFile, checked_digest
+from gfmp.inference.sequence_only import check_sequence_only, features_of
 from gfmp.ledger.run import MODEL_FILE, Run
 from gfmp.ledger.store import RunStore
 from gfmp.plan.cells import Ingredient
@@ -40,6 +41,7 @@ def look_up(spec: VariantEffectSpec, document: Document, workspace: Workspace) -
 
     Raises:
         CorruptArtefactError: a model is damaged.
+        RefusedError: a model reads features beside the sequence.
         DataError: a file differs from its pin.
     """
     missing: list[Problem] = []
@@ -130,6 +132,7 @@ def finetuned_facts(wanted: str, workspace: Workspace) -> ModelFacts:
     Raises:
         MissingInputError: there is none.
         CorruptArtefactError: its description is damaged.
+        RefusedError: it reads features beside the sequence.
     """
     run_id, folder = finetuned_folder(wanted, workspace)
     described = read_json(folder / MODEL_FILE)
@@ -138,6 +141,7 @@ def finetuned_facts(wanted: str, workspace: Workspace) -> ModelFacts:
         target = TypeAdapter(Target).validate_python(described["target"])
         sums = TypeAdapter(dict[str, str]).validate_python(described["sha256"])
         names = parts(str(described["vocabulary"]))
+        features = features_of(described)
         read = [next(v for v in ensemble.vocabularies if v.name == name) for name in names]
     except (KeyError, StopIteration, ValidationError) as fault:
         raise CorruptArtefactError(
@@ -146,6 +150,7 @@ def finetuned_facts(wanted: str, workspace: Workspace) -> ModelFacts:
             why=str(fault).splitlines()[0] if str(fault) else "it reads an unknown vocabulary",
             fix="restore it from a backup, or submit its job again",
         ) from fault
+    check_sequence_only(features, folder)
     identity = {"weights": sums.get(_WEIGHTS, ""), "ensemble": ensemble.fingerprint}
     identity["described"] = fingerprint({k: described.get(k) for k in ("mean", "deviation")})
     return ModelFacts(

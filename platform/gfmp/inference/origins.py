@@ -65,6 +65,7 @@ def find_trained(asked: Asked, workspace: Workspace, compute: Compute) -> Traine
         MissingInputError: there is none, or the run kept none.
         UsageError: several are meant.
         CorruptArtefactError: it is damaged.
+        RefusedError: it reads features beside the sequence.
         DataError: a folder is of no layout that is read.
     """
     folder = Path(asked.wanted).expanduser()

@@ -130,6 +130,7 @@ def calibration_of(loaded: Loaded) -> Calibration:
 
     Raises:
         UsageError: the model was only pretrained.
+        RefusedError: it reads features beside the sequence.
         MissingInputError: its task is not prepared in the workspace.
         DataError: the task has too few validation rows.
         CorruptArtefactError: what was kept is damaged.

@@ -133,6 +133,7 @@ def predict_question(asked: Asked, *, calibrated: bool) -> Question:
 
     Raises:
         UsageError: the model was only pretrained.
+        RefusedError: it reads features beside the sequence.
     """
     num_outputs = asked.found.predicts().num_outputs
     size = StretchSize(min(_ROWS, max(1, _NUMBERS // (2 * num_outputs))), _BASES)

@@ -173,6 +173,7 @@ class TrainedModel:
 
         Raises:
             UsageError: the model was only pretrained.
+            RefusedError: it reads features beside the sequence; `embed` and `attend` answer.
             DataError: a sequence holds a letter that is none, or is too short.
             MissingInputError: the model's task is not in the workspace.
 
@@ -329,6 +330,7 @@ class TrainedModel:
 
         Raises:
             MissingInputError: there is no such file.
+            RefusedError: the model reads features beside the sequence.
             DataError: the VCF is damaged or does not fit the reference; names file and line.
 
         Example:

@@ -10,7 +10,7 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 from safetensors.torch import load_file, save_file
 
-from gfmp.errors import CorruptArtefactError, RefusedError
+from gfmp.errors import CorruptArtefactError
 from gfmp.learners.compute import Compute
 from gfmp.learners.head import HeadShape, TaskModel
 from gfmp.learners.initial import Initial
@@ -118,25 +118,6 @@ def load(folder: Path, compute: Compute) -> Finetuned:
         cell=cell,
         features=tuple(features),
     )
-
-
-def load_sequence_model(folder: Path, compute: Compute) -> Finetuned:
-    """Read a model for rows of which only the sequence is known.
-
-    Raises:
-        CorruptArtefactError: see `load`.
-        RefusedError: the model reads features beside the sequence too.
-    """
-    made = load(folder, compute)
-    if made.features:
-        raise RefusedError(
-            f"the model reads {len(made.features):,} features beside the sequence, such as"
-            f" {made.features[0]!r}",
-            where=str(folder),
-            why="here only sequences are known, and no tissue or cell type",
-            fix="name a model of a task without `context`",
-        )
-    return made
 
 
 def _shape(cell: Cell, target: Target) -> HeadShape:
