@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
-from gfmp.errors import CorruptArtefactError, DataError, Problem, SpecError
+from gfmp.errors import DataError, Problem, SpecError
 from gfmp.plan.cells import Ingredient
 from gfmp.plan.checks import Locate, dotted
+from gfmp.plan.stored import StoredPlan
 from gfmp.plan.values import Derived
 from gfmp.spec.motifs import MapName, MotifsSpec, RegionLaw, SearchLaw
-from gfmp.storage.hashes import canonical_json, fingerprint
+from gfmp.storage.hashes import fingerprint
 from gfmp.tasks.task import Split
 
-FORMAT_VERSION = 1
 # Goes up when a change of gfmp changes the findings of a job.
 NUMERICS_VERSION = 1
 KIND = "motifs"
@@ -133,7 +134,7 @@ class MotifWhere:
 
 
 @dataclass(frozen=True)
-class MotifPlan:
+class MotifPlan(StoredPlan):
     """What `gfmp plan` prints and `gfmp submit` carries out for a motif job.
 
     Attributes:
@@ -144,43 +145,14 @@ class MotifPlan:
         derived: Numbers with their reasons.
     """
 
+    KIND: ClassVar[str] = KIND
+    JOB: ClassVar[str] = "a motif job"
+
     name: str
     facts: MotifFacts
     what: MotifWhat
     where: MotifWhere
     derived: tuple[Derived, ...]
-
-    def to_json(self) -> dict[str, object]:
-        """Return the plan as JSON values, with its format version and fingerprint."""
-        value = TypeAdapter(MotifPlan).dump_python(self, mode="json")
-        stamp = {"format_version": FORMAT_VERSION, "what_fingerprint": self.what.fingerprint}
-        return {**stamp, **value}
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, object], source: str) -> MotifPlan:
-        """Rebuild a plan written by `to_json`.
-
-        Raises:
-            CorruptArtefactError: it is of another version, or was changed; names `source`.
-        """
-        body = dict(value)
-        version, stored = body.pop("format_version", 0), body.pop("what_fingerprint", "")
-        try:
-            plan = TypeAdapter(cls).validate_json(canonical_json(body))
-        except ValidationError as fault:
-            raise _changed(source, fault.errors()[0]["msg"]) from fault
-        if version != FORMAT_VERSION or plan.what.fingerprint != stored:
-            raise _changed(source, "its identity is not what it says")
-        return plan
-
-
-def _changed(source: str, how: str) -> CorruptArtefactError:
-    return CorruptArtefactError(
-        f"this is not the plan of a motif job: {how}",
-        where=source,
-        why="a plan never changes; it was edited, or another version wrote it",
-        fix="restore plan.json, or submit the job again",
-    )
 
 
 def resolve_motifs(spec: MotifsSpec, facts: MotifFacts, locate: Locate = dotted) -> MotifPlan:
