@@ -76,7 +76,8 @@ def written(folder: Path, text: str = JOB) -> tuple[MotifsSpec, Document]:
 
 def job_of(workspace: Workspace, folder: Path, text: str = JOB) -> MotifJob:
     spec, document = written(folder, text)
-    return MotifJob(planned_motifs(spec, document, workspace), document, workspace, ("gfmp",))
+    plan = planned_motifs(spec, document, workspace)
+    return MotifJob(plan, spec.seed, document, workspace, ("gfmp",))
 
 
 def test_a_job_becomes_a_run_with_a_page(workspace: Workspace, tmp_path: Path) -> None:

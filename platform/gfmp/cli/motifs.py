@@ -56,7 +56,7 @@ def start_motifs(spec: MotifsSpec, document: Document, workspace: Workspace) -> 
         from gfmp.cluster.motifs import MotifJob, start
 
         command = ("gfmp", *sys.argv[1:])
-        console.finished(start(MotifJob(plan, document, workspace, command), console))
+        console.finished(start(MotifJob(plan, spec.seed, document, workspace, command), console))
 
 
 def resume_motifs(run: Run, assignments: tuple[str, ...], workspace: Workspace) -> None:

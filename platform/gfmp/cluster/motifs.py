@@ -5,73 +5,35 @@ It computes in the driver and needs no Ray. Minutes are read again when it is re
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from gfmp.cluster.closing import close_killed
-from gfmp.cluster.litter import end_predecessor
-from gfmp.cluster.mirror import mirrored
-from gfmp.cluster.submit import recorded_text
-from gfmp.cluster.watch import Console, StopSignal, interruption, last_word
-from gfmp.errors import CorruptArtefactError, ExistsError
+from gfmp.cluster.driven import Driver, PlannedJob, Telling
+from gfmp.cluster.watch import Console
+from gfmp.errors import CorruptArtefactError
 from gfmp.inference.motif_inputs import find_model, task_of
 from gfmp.inference.motif_job import Findings, MotifWork
 from gfmp.learners.compute import Compute
 from gfmp.learners.finetuned import load
-from gfmp.ledger.header import NewRun
 from gfmp.ledger.run import Run
-from gfmp.ledger.status import Status
-from gfmp.ledger.store import RunStore
-from gfmp.ledger.writer import LedgerWriter
-from gfmp.plan.motifs import KIND, RESULTS_FOLDER, MotifPlan
+from gfmp.plan.motifs import RESULTS_FOLDER, MotifPlan
 from gfmp.report.motif_data import MotifsData
 from gfmp.report.motif_files import write_motifs
 from gfmp.spec.load import overridden
-from gfmp.storage.atomic import write_json
 from gfmp.storage.documents import Document
 from gfmp.storage.workspace import Workspace
 
-_INPUTS = "inputs.json"
-
-
-@dataclass(frozen=True)
-class MotifJob:
-    """A planned job on its way to becoming a run.
-
-    Attributes:
-        plan: What it does.
-        document: The YAML it came from, with `--set` applied.
-        workspace: Where everything goes.
-        command_line: How gfmp was called.
-    """
-
-    plan: MotifPlan
-    document: Document
-    workspace: Workspace
-    command_line: tuple[str, ...]
+MotifJob = PlannedJob[MotifPlan]
 
 
 def start(job: MotifJob, console: Console) -> Run:
     """Run a new job to its end and return its run.
 
     Raises:
-        GfmpError: see `_drive`.
+        GfmpError: see `resume`.
     """
-    plan = job.plan
-    new = NewRun(
-        name=plan.name,
-        kind=KIND,
-        seed=plan.what.seed,
-        what_fingerprint=plan.what.fingerprint,
-        spec=recorded_text(_pinned(job.document, plan)),
-        plan=plan.to_json(),
-        command_line=job.command_line,
-    )
-    inputs = {"format_version": 1, "job_path": str(job.document.path.resolve())}
-    store = RunStore(job.workspace)
-    run = store.create(new, lambda folder: write_json(folder / _INPUTS, inputs))
-    return _drive(run, plan, job.workspace, console)
+    driver = _driver(job.plan, job.workspace, console)
+    return driver.drive(job.run(_pinned(job.document, job.plan)))
 
 
 def _pinned(document: Document, plan: MotifPlan) -> Document:
@@ -87,66 +49,38 @@ def resume(run: Run, workspace: Workspace, console: Console) -> Run:
 
     Raises:
         ExistsError: it is finished.
-        GfmpError: see `_drive`.
-    """
-    if run.status() is Status.FINISHED:
-        raise ExistsError(
-            f"run {run.id} is finished",
-            where=str(run.path),
-            why="a finished run is never changed",
-            fix=f"its page is in {run.path / RESULTS_FOLDER}; its job submitted again is new",
-        )
-    plan = MotifPlan.from_json(run.plan_json(), str(run.plan_path))
-    return _drive(run, plan, workspace, console)
-
-
-def _drive(run: Run, plan: MotifPlan, workspace: Workspace, console: Console) -> Run:
-    """Own the run, find motifs, write the page, and say how it ended.
-
-    Raises:
         LockedError: another process drives it.
         CorruptArtefactError: the model is damaged, or no longer the planned one.
         MissingInputError: its task, the library or memelite is gone.
         InterruptedRunError: it was stopped and can be resumed.
     """
-    began = time.monotonic()
-    with run.own() as before, StopSignal(run) as signals:
-        end_predecessor(run, before)
-        with mirrored(run, workspace, console.say), run.open_writer("driver") as ledger:
-            close_killed(workspace, run)
-            telling = _Telling(run, ledger, console)
-            telling.say("started", {"segment": ledger.segment, "workers": 1, "engine": "driver"})
-            with last_word(run, ledger, signals):
-                complete = _found(plan, workspace, telling)
-            if not complete:
-                ledger.append("interrupted", {"step": 0, "signal": signals.name})
-                raise interruption(run, signals.name)
-            telling.say("finished", {"seconds": round(time.monotonic() - began, 3)})
-    return run
+    plan = MotifPlan.from_json(run.plan_json(), str(run.plan_path))
+    return _driver(plan, workspace, console).drive(run)
+
+
+def _driver(plan: MotifPlan, workspace: Workspace, console: Console) -> Driver:
+    def _work(telling: Telling) -> bool:
+        return _found(plan, workspace, telling)
+
+    return Driver(workspace, console, _work, {"engine": "driver"})
 
 
 @dataclass(frozen=True)
-class _Telling:
-    """A watcher that writes into the ledger and shows to a person."""
+class _Watching:
+    """Tells how many rows were read."""
 
-    run: Run
-    ledger: LedgerWriter
-    console: Console
-
-    def say(self, kind: str, fields: dict[str, object]) -> None:
-        """Record an event and show it."""
-        self.console.event(self.ledger.append(kind, fields))
+    telling: Telling
 
     def read(self, rows: int, total: int) -> None:
         """Record how many rows were read."""
-        self.say("maps", {"rows": rows, "total": total})
+        self.telling.say("maps", {"rows": rows, "total": total})
 
     def stopping(self) -> bool:
         """Return True when somebody asked the run to stop."""
-        return self.run.stop_requested()
+        return self.telling.stopping()
 
 
-def _found(plan: MotifPlan, workspace: Workspace, telling: _Telling) -> bool:
+def _found(plan: MotifPlan, workspace: Workspace, telling: Telling) -> bool:
     """Find motifs and write what there is to write; return False when it was stopped."""
     described = find_model(f"{plan.where.folder}/", Path(), workspace)
     if described.model.fingerprint != plan.what.model:
@@ -159,7 +93,7 @@ def _found(plan: MotifPlan, workspace: Workspace, telling: _Telling) -> bool:
     compute = Compute.of(plan.where.device, plan.where.threads)
     made, task = load(described.folder, compute), task_of(described, workspace)
     with compute.engaged():
-        findings = MotifWork(plan, made, task, compute).run(telling)
+        findings = MotifWork(plan, made, task, compute).run(_Watching(telling))
     if findings is None:
         return False
     telling.say("report", numbers(findings))

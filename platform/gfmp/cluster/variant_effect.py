@@ -5,18 +5,12 @@ The scoring computes in the driver; it needs no Ray, and a job that died goes on
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from gfmp.cluster.closing import close_killed
-from gfmp.cluster.litter import end_predecessor
-from gfmp.cluster.mirror import mirrored
-from gfmp.cluster.submit import recorded_text
+from gfmp.cluster.driven import Driver, PlannedJob, Telling
 from gfmp.cluster.variant_report import report
-from gfmp.cluster.watch import Console, StopSignal, interruption, last_word
-from gfmp.errors import ExistsError
+from gfmp.cluster.watch import Console
 from gfmp.inference.effects import (
     Job,
     Progress,
@@ -28,19 +22,14 @@ from gfmp.inference.effects import (
 from gfmp.inference.results import Results
 from gfmp.inference.survey import Survey, VariantFile
 from gfmp.learners.compute import Compute
-from gfmp.ledger.header import NewRun
 from gfmp.ledger.run import Run
-from gfmp.ledger.status import Status
-from gfmp.ledger.store import RunStore
-from gfmp.ledger.writer import LedgerWriter
-from gfmp.plan.variant_effect import KIND, RESULTS_FOLDER, SHARDS_FOLDER, EffectPlan
+from gfmp.plan.variant_effect import RESULTS_FOLDER, SHARDS_FOLDER, EffectPlan
 from gfmp.report.agreement import Agreement
 from gfmp.spec.load import overridden
-from gfmp.storage.atomic import write_json
 from gfmp.storage.documents import Document
 from gfmp.storage.workspace import Workspace
 
-_INPUTS = "inputs.json"
+EffectJob = PlannedJob[EffectPlan]
 
 
 class EffectConsole(Console, Protocol):
@@ -51,45 +40,14 @@ class EffectConsole(Console, Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class EffectJob:
-    """A planned job on its way to becoming a run.
-
-    Attributes:
-        plan: What it does.
-        seed: Recorded.
-        document: The YAML it came from, with `--set` applied.
-        workspace: Where everything goes.
-        command_line: How gfmp was called.
-    """
-
-    plan: EffectPlan
-    seed: int
-    document: Document
-    workspace: Workspace
-    command_line: tuple[str, ...]
-
-
 def start(job: EffectJob, console: EffectConsole) -> Run:
     """Run a new job to its end and return its run.
 
     Raises:
-        GfmpError: see `_drive`.
+        GfmpError: see `resume`.
     """
-    plan = job.plan
-    new = NewRun(
-        name=plan.name,
-        kind=KIND,
-        seed=job.seed,
-        what_fingerprint=plan.what.fingerprint,
-        spec=recorded_text(_placed(job.document, plan)),
-        plan=plan.to_json(),
-        command_line=job.command_line,
-    )
-    inputs = {"format_version": 1, "job_path": str(job.document.path.resolve())}
-    store = RunStore(job.workspace)
-    run = store.create(new, lambda folder: write_json(folder / _INPUTS, inputs))
-    return _drive(run, plan, job.workspace, console)
+    driver = _driver(job.plan, job.workspace, console)
+    return driver.drive(job.run(_placed(job.document, job.plan)))
 
 
 def _placed(document: Document, plan: EffectPlan) -> Document:
@@ -107,67 +65,33 @@ def resume(run: Run, workspace: Workspace, console: EffectConsole) -> Run:
 
     Raises:
         ExistsError: it is finished.
-        GfmpError: see `_drive`.
-    """
-    if run.status() is Status.FINISHED:
-        raise ExistsError(
-            f"run {run.id} is finished",
-            where=str(run.path),
-            why="a finished run is never changed",
-            fix=f"its scores are in {run.path / RESULTS_FOLDER}; its job submitted again is new",
-        )
-    plan = EffectPlan.from_json(run.plan_json(), str(run.plan_path))
-    return _drive(run, plan, workspace, console)
-
-
-def _drive(run: Run, plan: EffectPlan, workspace: Workspace, console: EffectConsole) -> Run:
-    """Own the run, score, write results and report, and say how it ended.
-
-    Raises:
         LockedError: another process drives it.
         DataError: variants and reference do not fit.
         InterruptedRunError: it was stopped and can be resumed.
     """
-    began = time.monotonic()
-    with run.own() as before, StopSignal(run) as signals:
-        end_predecessor(run, before)
-        with mirrored(run, workspace, console.say), run.open_writer("driver") as ledger:
-            close_killed(workspace, run)
-            telling = _Telling(run, ledger, console)
-            telling.say("started", _beginning(plan, ledger))
-            with last_word(run, ledger, signals):
-                complete = _scored(plan, workspace, telling)
-            if not complete:
-                ledger.append("interrupted", {"step": 0, "signal": signals.name})
-                raise interruption(run, signals.name)
-            telling.say("finished", {"seconds": round(time.monotonic() - began, 3)})
-    return run
+    plan = EffectPlan.from_json(run.plan_json(), str(run.plan_path))
+    return _driver(plan, workspace, console).drive(run)
 
 
-def _beginning(plan: EffectPlan, ledger: LedgerWriter) -> dict[str, object]:
-    return {
-        "segment": ledger.segment,
-        "workers": 1,
-        "threads": plan.where.threads,
-        "engine": plan.where.device,
-        "scores": len(plan.what.columns),
-    }
+def _driver(plan: EffectPlan, workspace: Workspace, console: EffectConsole) -> Driver:
+    def _work(telling: Telling) -> bool:
+        return _scored(plan, workspace, _Watching(telling, console))
+
+    where, scores = plan.where, len(plan.what.columns)
+    beginning = {"threads": where.threads, "engine": where.device, "scores": scores}
+    return Driver(workspace, console, _work, beginning)
 
 
-class _Telling:
-    """A watcher that writes into the ledger and shows to a person."""
+@dataclass(frozen=True)
+class _Watching:
+    """Tells what is scored, and how fast."""
 
-    def __init__(self, run: Run, ledger: LedgerWriter, console: EffectConsole) -> None:
-        self.run, self.console = run, console
-        self._ledger = ledger
-
-    def say(self, kind: str, fields: Mapping[str, object]) -> None:
-        """Record an event and show it."""
-        self.console.event(self._ledger.append(kind, fields))
+    telling: Telling
+    console: EffectConsole
 
     def surveyed(self, survey: Survey) -> None:
         """Take note of what the VCF holds."""
-        self.say("surveyed", survey.to_json())
+        self.telling.say("surveyed", survey.to_json())
 
     def progressed(self, progress: Progress) -> None:
         """Show a batch."""
@@ -176,34 +100,32 @@ class _Telling:
     def committed(self, number: int, num_bytes: int, progress: Progress) -> None:
         """Record a shard."""
         fields = {"shard": number, "records": progress.records, "bytes": num_bytes}
-        self._ledger.append("shard", {**fields, "rate": round(progress.rate, 3)})
+        self.telling.ledger.append("shard", {**fields, "rate": round(progress.rate, 3)})
 
     def stopping(self) -> bool:
         """Return True when somebody asked the run to stop."""
-        return self.run.stop_requested()
+        return self.telling.stopping()
 
 
-def _scored(plan: EffectPlan, workspace: Workspace, telling: _Telling) -> bool:
+def _scored(plan: EffectPlan, workspace: Workspace, watching: _Watching) -> bool:
     """Score a VCF, write what there is to write; return False when it was stopped."""
-    run = telling.run
-    telling.console.say("reading the reference and every record")
+    run, say = watching.telling.run, watching.console.say
+    say("reading the reference and every record")
     file = open_variants(plan, workspace)
-    survey = file.survey(
-        lambda records, seconds: telling.console.say(f"{records:,} records in {seconds:.1f} s")
-    )
-    telling.surveyed(survey)
+    survey = file.survey(lambda records, seconds: say(f"{records:,} records in {seconds:.1f} s"))
+    watching.surveyed(survey)
     shards = shards_of(plan, run.path / SHARDS_FOLDER)
     compute = Compute.of(plan.where.device, plan.where.threads)
     with compute.engaged():
         scorers = scorers_of(plan, workspace, compute)
-        done = Job(plan, file, shards).run(scorers, survey, telling)
+        done = Job(plan, file, shards).run(scorers, survey, watching)
     if not done.complete:
         return False
-    telling.console.say("joining the shards")
+    say("joining the shards")
     found = Results(plan, shards).write(run.path / RESULTS_FOLDER, file)
-    telling.say("report", _numbers(file, done, found))
+    watching.telling.say("report", _numbers(file, done, found))
     page = report(run)[0]
-    telling.console.say(f"report: {page}")
+    say(f"report: {page}")
     return True
 
 
