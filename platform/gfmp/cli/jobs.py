@@ -306,15 +306,8 @@ def _resume(wanted: str, how: _How) -> None:
     if resumed_there(wanted, how.asked):
         return
     run = RunStore(workspace).get(wanted)
-    if run.header.kind == "variant_effect":
-        from gfmp.cli.variants import resume_variants
-
-        resume_variants(run, how.assignments, workspace)
-        return
-    if run.header.kind == "motifs":
-        from gfmp.cli.motifs import resume_motifs
-
-        resume_motifs(run, how.assignments, workspace)
+    if run.header.kind in ("variant_effect", "motifs"):
+        _resume_driven(run, how)
         return
     if run.header.kind != "pretrain":
         from gfmp.cli.sweeps import resume_sweep
@@ -326,6 +319,27 @@ def _resume(wanted: str, how: _How) -> None:
         from gfmp.cluster.submit import resume as resume_run
 
         console.finished(resume_run(run, where, workspace, console))
+
+
+def _resume_driven(run: Run, how: _How) -> None:
+    """Bring a run to its end that its driver computes by itself.
+
+    Raises:
+        UsageError: the job is to be changed.
+    """
+    from gfmp.cli.motifs import resume_motifs
+    from gfmp.cli.variants import resume_variants
+    from gfmp.mlflow_store.address import preflight, tracking_uri
+
+    if how.assignments:
+        raise UsageError(
+            f"--set {how.assignments[0]} cannot be applied to run {run.id}",
+            why="a run does what it was planned for, and part of it is done",
+            fix=f"gfmp submit {run.spec_path} --set ... begins another run",
+        )
+    preflight(tracking_uri(how.workspace))
+    again = resume_motifs if run.header.kind == "motifs" else resume_variants
+    again(run, how.workspace)
 
 
 def _placed(run: Run, assignments: tuple[str, ...], workspace: Workspace) -> Where | None:

@@ -7,9 +7,7 @@ import time
 from collections.abc import Iterator
 from typing import TextIO
 
-from rich.console import Console as RichConsole
-
-from gfmp.cli.progress import logged
+from gfmp.cli.progress import RunConsole, logged
 from gfmp.cli.render.motifs import motif_lines
 from gfmp.ledger.events import Event
 from gfmp.ledger.run import Run
@@ -18,18 +16,12 @@ from gfmp.storage.workspace import Workspace
 _SECONDS = 10.0
 
 
-class MotifConsole:
+class MotifConsole(RunConsole):
     """Says how many rows were read and what was found."""
 
     def __init__(self, stream: TextIO, log_path: str) -> None:
-        self._rich = RichConsole(file=stream, highlight=False)
-        self._began = self._last_line = time.monotonic()
-        self.say(f"libraries log to {log_path}")
-
-    def say(self, line: str) -> None:
-        """Show one line that stays, with the seconds since the start."""
-        text = f"[{time.monotonic() - self._began:6.1f} s] {line}"
-        self._rich.print(text, markup=False, soft_wrap=True)
+        super().__init__(stream, log_path)
+        self._last_line = self._began
 
     def event(self, event: Event) -> None:
         """Show an event of the run; of the rows that are read only some."""
@@ -42,8 +34,7 @@ class MotifConsole:
 
     def finished(self, run: Run) -> None:
         """Show what was found and what to do next."""
-        for line in motif_lines(run):
-            self._rich.print(line, markup=False, soft_wrap=True)
+        self._end(motif_lines(run))
 
 
 @contextlib.contextmanager

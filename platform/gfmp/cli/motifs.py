@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from gfmp.errors import MissingInputError, UsageError
+from gfmp.errors import MissingInputError
 from gfmp.storage.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -59,23 +59,14 @@ def start_motifs(spec: MotifsSpec, document: Document, workspace: Workspace) -> 
         console.finished(start(MotifJob(plan, spec.seed, document, workspace, command), console))
 
 
-def resume_motifs(run: Run, assignments: tuple[str, ...], workspace: Workspace) -> None:
+def resume_motifs(run: Run, workspace: Workspace) -> None:
     """Bring a run to its end.
 
     Raises:
-        UsageError: the job is to be changed.
         GfmpError: see `cluster.motifs.resume`.
     """
     from gfmp.cli.motif_progress import shown
-    from gfmp.mlflow_store.address import preflight, tracking_uri
 
-    if assignments:
-        raise UsageError(
-            f"--set {assignments[0]} cannot be applied to run {run.id}",
-            why="a run does what it was planned for",
-            fix=f"gfmp submit {run.spec_path} --set ... begins another run",
-        )
-    preflight(tracking_uri(workspace))
     with shown(workspace) as console:
         from gfmp.cluster.motifs import resume
 

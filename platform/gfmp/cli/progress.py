@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TextIO
 
 from rich.console import Console as RichConsole
@@ -21,24 +21,40 @@ from gfmp.storage.atomic import storage_faults
 from gfmp.storage.workspace import Workspace
 
 
-class LiveConsole:
-    """Draws a progress bar on a terminal and plain lines elsewhere."""
+class RunConsole:
+    """Shows lines of a run that stay; consoles of each kind of run draw beside them."""
 
-    def __init__(
-        self, stream: TextIO, total_steps: int, log_path: str, profile_startup: bool = False
-    ) -> None:
+    def __init__(self, stream: TextIO, log_path: str) -> None:
         self._rich = RichConsole(file=stream, highlight=False)
         self._began = time.monotonic()
-        self._total = total_steps
-        # What the start has told so far, while somebody wants to see it.
-        self._start: list[Event] | None = [] if profile_startup else None
-        self._bar = RateBar(self._rich)
         self.say(f"libraries log to {log_path}")
 
     def say(self, line: str) -> None:
         """Show one line that stays, with the seconds since the start."""
         text = f"[{time.monotonic() - self._began:6.1f} s] {line}"
         self._rich.print(text, markup=False, soft_wrap=True)
+
+    def close(self) -> None:
+        """Take down what is drawn; may be called twice."""
+
+    def _end(self, lines: Iterable[str]) -> None:
+        """Take down what is drawn and show how the run ended."""
+        self.close()
+        for line in lines:
+            self._rich.print(line, markup=False, soft_wrap=True)
+
+
+class LiveConsole(RunConsole):
+    """Draws a progress bar on a terminal and plain lines elsewhere."""
+
+    def __init__(
+        self, stream: TextIO, total_steps: int, log_path: str, profile_startup: bool = False
+    ) -> None:
+        super().__init__(stream, log_path)
+        self._total = total_steps
+        # What the start has told so far, while somebody wants to see it.
+        self._start: list[Event] | None = [] if profile_startup else None
+        self._bar = RateBar(self._rich)
 
     def event(self, event: Event) -> None:
         """Show an event of the run in the form that suits its kind."""
@@ -79,10 +95,8 @@ def shown(
     """Redirect the libraries' output to a log of the workspace and yield the console."""
     with logged(workspace) as (stream, log_path):
         console = LiveConsole(stream, total_steps, log_path, profile_startup)
-        try:
+        with contextlib.closing(console):
             yield console
-        finally:
-            console.close()
 
 
 @contextlib.contextmanager

@@ -7,13 +7,12 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import TextIO
 
-from rich.console import Console as RichConsole
 from rich.console import Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from gfmp.cli.progress import logged
+from gfmp.cli.progress import RunConsole, logged
 from gfmp.cli.render.sweeps import outcome_lines, progress_line
 from gfmp.ledger.events import Event
 from gfmp.ledger.run import Run
@@ -26,12 +25,11 @@ _PLAIN_SECONDS = 10.0
 _LIVE_PER_SECOND = 2.0
 
 
-class SweepConsole:
+class SweepConsole(RunConsole):
     """Draws the cells of a sweep by model, and how long the rest will take."""
 
     def __init__(self, stream: TextIO, log_path: str) -> None:
-        self._rich = RichConsole(file=stream, highlight=False)
-        self._began = time.monotonic()
+        super().__init__(stream, log_path)
         self._last_line = 0.0
         self._book = SweepBook(())
         self._live = Live(
@@ -40,12 +38,6 @@ class SweepConsole:
             transient=True,
             get_renderable=self._drawn,
         )
-        self.say(f"libraries log to {log_path}")
-
-    def say(self, line: str) -> None:
-        """Show one line that stays, with the seconds since the start."""
-        text = f"[{time.monotonic() - self._began:6.1f} s] {line}"
-        self._rich.print(text, markup=False, soft_wrap=True)
 
     def planned(self, cells: Sequence[Cell]) -> None:
         """Begin to count the cells of a sweep."""
@@ -86,9 +78,7 @@ class SweepConsole:
 
     def finished(self, run: Run) -> None:
         """Show how the sweep ended and what to do next."""
-        self.close()
-        for line in outcome_lines(run):
-            self._rich.print(line, markup=False, soft_wrap=True)
+        self._end(outcome_lines(run))
 
     def close(self) -> None:
         """Take the live table down; may be called twice."""
@@ -104,9 +94,8 @@ def _settings(event: Event) -> str:
 @contextlib.contextmanager
 def shown(workspace: Workspace) -> Iterator[SweepConsole]:
     """Redirect the libraries' output to a log of the workspace and yield the console."""
-    with logged(workspace) as (stream, log_path):
-        console = SweepConsole(stream, log_path)
-        try:
-            yield console
-        finally:
-            console.close()
+    with (
+        logged(workspace) as (stream, log_path),
+        contextlib.closing(SweepConsole(stream, log_path)) as console,
+    ):
+        yield console

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Iterator
 from typing import TextIO
 
-from rich.console import Console as RichConsole
-
-from gfmp.cli.progress import logged
+from gfmp.cli.progress import RunConsole, logged
 from gfmp.cli.rate_bar import RateBar
 from gfmp.cli.render.variants import effect_lines, scoring_line, surveyed_line
 from gfmp.ledger.events import Event
@@ -17,19 +14,12 @@ from gfmp.ledger.run import Run
 from gfmp.storage.workspace import Workspace
 
 
-class VariantConsole:
+class VariantConsole(RunConsole):
     """Draws how many records of a VCF are done, and how fast."""
 
     def __init__(self, stream: TextIO, log_path: str) -> None:
-        self._rich = RichConsole(file=stream, highlight=False)
-        self._began = time.monotonic()
+        super().__init__(stream, log_path)
         self._bar = RateBar(self._rich)
-        self.say(f"libraries log to {log_path}")
-
-    def say(self, line: str) -> None:
-        """Show one line that stays, with the seconds since the start."""
-        text = f"[{time.monotonic() - self._began:6.1f} s] {line}"
-        self._rich.print(text, markup=False, soft_wrap=True)
 
     def event(self, event: Event) -> None:
         """Show an event of the run."""
@@ -43,9 +33,7 @@ class VariantConsole:
 
     def finished(self, run: Run) -> None:
         """Show how the job ended and what to do next."""
-        self.close()
-        for line in effect_lines(run):
-            self._rich.print(line, markup=False, soft_wrap=True)
+        self._end(effect_lines(run))
 
     def close(self) -> None:
         """Take the bar down; may be called twice."""
@@ -55,9 +43,8 @@ class VariantConsole:
 @contextlib.contextmanager
 def shown(workspace: Workspace) -> Iterator[VariantConsole]:
     """Redirect the libraries' output to a log of the workspace and yield the console."""
-    with logged(workspace) as (stream, log_path):
-        console = VariantConsole(stream, log_path)
-        try:
-            yield console
-        finally:
-            console.close()
+    with (
+        logged(workspace) as (stream, log_path),
+        contextlib.closing(VariantConsole(stream, log_path)) as console,
+    ):
+        yield console

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from gfmp.errors import MissingInputError, UsageError
+from gfmp.errors import MissingInputError
 from gfmp.storage.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -54,23 +54,14 @@ def start_variants(spec: VariantEffectSpec, document: Document, workspace: Works
         console.finished(start(EffectJob(plan, spec.seed, document, workspace, command), console))
 
 
-def resume_variants(run: Run, assignments: tuple[str, ...], workspace: Workspace) -> None:
+def resume_variants(run: Run, workspace: Workspace) -> None:
     """Score what a run has not committed yet.
 
     Raises:
-        UsageError: the job is to be changed.
         GfmpError: see `cluster.variant_effect.resume`.
     """
     from gfmp.cli.variant_progress import shown
-    from gfmp.mlflow_store.address import preflight, tracking_uri
 
-    if assignments:
-        raise UsageError(
-            f"--set {assignments[0]} cannot be applied to run {run.id}",
-            why="what it has scored already was scored without the change",
-            fix=f"gfmp submit {run.spec_path} --set ... begins another run",
-        )
-    preflight(tracking_uri(workspace))
     with shown(workspace) as console:
         from gfmp.cluster.variant_effect import resume
 
