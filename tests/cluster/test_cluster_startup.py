@@ -59,6 +59,8 @@ def names_of(room: Path) -> list[str]:
 
 def test_no_module_of_gfmp_works_when_it_is_imported() -> None:
     names = [*names_of(ROOT / "platform" / "gfmp"), *names_of(ROOT / "tokenizer_registry")]
+    # What is copied into exported folders: transformers imports it there, gfmp never does.
+    names = [name for name in names if not name.startswith("gfmp.inference.shipped.")]
     assert len(names) > 200
     done = subprocess.run(
         [sys.executable, "-c", LOOK, *names], capture_output=True, text=True, check=True, cwd=ROOT
