@@ -124,7 +124,8 @@ def in_use(workspace: Workspace) -> Iterator[None]:
     """Keep `gfmp gc` from taking away what a command is about to use."""
     from gfmp.storage.locks import shared
 
-    if not workspace.root.is_dir():  # there is nothing to clear away, and nothing is made yet
+    # Where nothing is yet, nothing can be cleared away, and a refused command leaves nothing.
+    if not workspace.root.is_dir() or not any(workspace.root.iterdir()):
         yield
         return
     with shared(workspace.use_lock):
