@@ -57,8 +57,10 @@ def test_what_nobody_saw_is_missing() -> None:
     assert seen.missing() == []
 
 
-def test_a_killed_rank_comes_back(prepared: Prepared, fresh: Project) -> None:
-    command = fresh.start("submit", str(fresh.job))
+def test_a_killed_rank_comes_back(prepared: Prepared, fresh: Project, tmp_path: Path) -> None:
+    # It waits for its end, so that the run cannot be over before.
+    waiting = fault("hang", tmp_path / "once", rank=1, step=7)
+    command = fresh.start("submit", str(fresh.job), env=waiting)
     run = fresh.next_run(command)
     fresh.wait_for_step(run, 6, command)
     kill_rank(run, 1)

@@ -41,3 +41,4 @@ def _answer_nan(module: torch.nn.Module, _inputs: object, output: object) -> obj
 
 if __name__ == "__main__":
     main()
+    torch.distributed.destroy_process_group()
