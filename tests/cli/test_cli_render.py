@@ -112,6 +112,8 @@ def test_tables_align_numbers_to_the_right(capsys: pytest.CaptureFixture[str]) -
     table(("NAME", "ROWS"), [("a", "1,000"), ("bb", "20")])
     assert capsys.readouterr().out.splitlines() == ["NAME   ROWS", "a     1,000", "bb       20"]
     assert wrapped("word " * 30, 4).splitlines()[1].startswith("    word")
+    command = "tool --option " + "path/" * 20 + " and more words"
+    assert wrapped(f"Type:\n{command}", 2) == f"Type:\n  {command}"
 
 
 def test_a_table_wider_than_the_page_is_printed_in_parts(

@@ -60,11 +60,29 @@ def test_what_is_asked_for_is_written() -> None:
 
 ONE = "files: {all: {path: a}}"
 PEAKS = "{format: peaks, peaks: [{path: a}], reference: {path: g}}"
+PROFILES = "{format: profiles, peaks: {all: {path: a}, CTCF: {path: b}}, reference: {path: g}}"
 LISTED = f"{{format: intervals, {ONE}, reference: {{path: g}}, label_list_column: l}}"
 HOT = "sequence_array: x, target_array: y"
 CASES = [
     (PEAKS, "{kind: multiclass, names: [a, b, c]}", "", "peaks give binary: background, peak"),
     (PEAKS, "{kind: binary}", "", "peaks have no split yet"),
+    (PROFILES, "{kind: binary}", "", "profiles give multilabel"),
+    (PROFILES, "{kind: multilabel, groups: {TF: 2}}", "", "profiles give multilabel"),
+    (PROFILES, "{kind: multilabel, columns: [a]}", "", "profiles give multilabel"),
+    (PROFILES, "{kind: multilabel}", "", "profiles have no split yet"),
+    (PROFILES, "{kind: multilabel}", "split: {by: group}", "profiles have no split yet"),
+    (
+        PROFILES.replace("g}}", "g}, window_bp: 100}"),
+        "{kind: multilabel}",
+        "split: {by: random}",
+        "window_bp 100 is shorter than bin_bp 200",
+    ),
+    (
+        PROFILES.replace("all: {path: a}, CTCF: {path: b}", ""),
+        "{kind: multilabel}",
+        "",
+        "at least 1",
+    ),
     (LISTED, "{kind: multilabel, columns: [a]}", "", "listed labels are multilabel with target.gr"),
     (LISTED, "{kind: multilabel, groups: {a: 2}, columns: [x]}", "", "columns or groups, not both"),
     (LISTED, "{kind: binary, groups: {a: 2}}", "", "groups count labels or values"),
@@ -136,6 +154,12 @@ def test_what_does_not_go_together_is_told(
     ("source", "target", "more", "roles"),
     [
         (PEAKS, "{kind: binary}", "split: {by: random}", ["peaks", "reference"]),
+        (
+            PROFILES,
+            "{kind: multilabel}",
+            "split: {by: random}",
+            ["peaks all", "peaks CTCF", "reference"],
+        ),
         (
             "{format: class_files, path: a, references: {all: {path: g}}}",
             "{kind: binary, names: [a, b]}",

@@ -19,6 +19,7 @@ from gfmp.tasks.rowfiles import read_rows, write_rows
 from gfmp.tasks.sparse import (
     SparseLabels,
     known_counts,
+    labels_at,
     of_dense,
     positive_counts,
     sparse_labels,
@@ -57,6 +58,12 @@ def test_indexing_is_that_of_the_matrix(num_rows: int, num_labels: int, seed: in
     assert np.array_equal(labels[2:9], matrix[2:9])
     assert positive_counts(labels).tolist() == positive_counts(matrix).tolist()
     assert known_counts(labels).tolist() == known_counts(matrix).tolist()
+    some = np.random.default_rng(seed).permutation(num_labels)[: num_labels // 2 + 1]
+    assert np.array_equal(labels.only(some).dense(), matrix[:, some])
+    rows, columns = np.nonzero(matrix)
+    order = np.random.default_rng(seed).permutation(len(rows))
+    again = labels_at(rows[order], columns[order], (num_rows, num_labels))
+    assert np.array_equal(again.dense(), matrix)
     if num_rows:
         assert np.array_equal(labels[0], matrix[0])
         halves = [of_dense(matrix[: num_rows // 2] == 1), of_dense(matrix[num_rows // 2 :] == 1)]

@@ -24,6 +24,7 @@ from gfmp.spec.task_formats import (
     MeasuredVariantsSource,
     PeaksSource,
 )
+from gfmp.spec.task_profiles import ProfilesSource
 from gfmp.spec.task_public import PublicSpec
 from gfmp.spec.task_sources import FastaSource, FileSource, FolderSource, SplitFiles, TableSource
 from gfmp.spec.task_target import (
@@ -59,6 +60,7 @@ AnyFileSource = (
     | ClassFilesSource
     | IntervalsSource
     | PeaksSource
+    | ProfilesSource
     | AlignedFastaSource
     | LabelledFastaSource
     | ArraysSource

@@ -83,7 +83,7 @@ class FileSource(Closed):
         """
         names = target.names or (("0", "1") if target.kind == "binary" else ())
         if not target.columns or not names:
-            raise ValueError(f"{target.kind} lists its {'names' if names == () else 'columns'}")
+            raise ValueError(f"{target.kind} lists its {'names' if target.columns else 'columns'}")
         return target.model_copy(update={"names": names})
 
     def check_split(self, by: str) -> None:

@@ -46,7 +46,7 @@ class TargetSpec(Closed):
             column, in that context, with one value of this name.
         names: Class names in the order of their numbers (default `0`, `1` for binary, and the
             classes of the rule for derived rows); names of labels or values, when they differ
-            from their columns.
+            from their columns. Labels of `profiles` need none: their peaks are named.
         positive_weight: Weight of positive examples in the loss (binary, multilabel).
         log10_offset: Values are learned as log10(value + this); without it as they stand.
     """
@@ -138,7 +138,7 @@ def _check_number(kind: object, names: tuple[str, ...], columns: tuple[str, ...]
         raise ValueError("binary has two classes: the negative one, then the positive one")
     if kind == "multiclass" and len(names) == 1:
         raise ValueError("multiclass has at least two classes")
-    if kind in ("multilabel", "regression") and not names:
-        raise ValueError(f"{kind} lists its columns")
+    if kind == "regression" and not names:
+        raise ValueError("regression lists its columns")
     if kind in ("multilabel", "regression") and columns and len(names) != len(columns):
         raise ValueError(f"{len(names)} names for {len(columns)} columns")

@@ -27,6 +27,7 @@ class Pool:
         left_out: What was not taken from the source and why, for people.
         notes: What else people should know of how it was read.
         contexts: Tissue or cell type of each row; empty where rows do not say it.
+        labels: Names of the labels, where the source finds them; empty where the target names them.
     """
 
     rows: Rows
@@ -36,6 +37,7 @@ class Pool:
     left_out: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     contexts: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
 
     def take(self, places: NDArray[np.int64]) -> Pool:
         """Return the rows at these positions, in this order."""

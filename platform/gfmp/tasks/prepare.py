@@ -34,9 +34,10 @@ class Outline:
     also: tuple[str, ...]
 
     @classmethod
-    def of(cls, name: str, spec: TaskSpec) -> Outline:
-        """Return the outline of a task as asked for."""
-        target = Target(spec.target.kind, spec.target.names, spec.target.positive_weight)
+    def of(cls, name: str, spec: TaskSpec, labels: tuple[str, ...]) -> Outline:
+        """Return the outline of a task as asked for, with the labels its source found."""
+        names = labels or spec.target.names
+        target = Target(spec.target.kind, names, spec.target.positive_weight)
         return cls(name, target, spec.metric, spec.also)
 
 
@@ -54,7 +55,7 @@ def build(name: str, spec: TaskSpec, base: Path) -> Task:
         SpecError: the split asks for something the rows do not have.
     """
     pool = with_contexts(read_pool(spec, base), spec, base)
-    outline = Outline.of(name, spec)
+    outline = Outline.of(name, spec, pool.labels)
     parts = split_rows(pool, outline.target, spec.split)
     facts = {
         "source": describe_source(spec),

@@ -18,6 +18,7 @@ from gfmp.tasks.formats.genes import read_genes
 from gfmp.tasks.formats.intervals import read_intervals
 from gfmp.tasks.formats.measured import read_measured
 from gfmp.tasks.formats.peaks import read_peak_sets
+from gfmp.tasks.formats.profiles import read_profiles
 from gfmp.tasks.formats.tabular import read_folder, read_tables
 from gfmp.tasks.inputs import InputFile, anchored, input_files
 from gfmp.tasks.pool import Pool, by_context
@@ -35,6 +36,7 @@ _READERS: dict[str, Reader] = {
     "class_files": read_class_files,
     "intervals": read_intervals,
     "peaks": read_peak_sets,
+    "profiles": read_profiles,
     "arrays": read_arrays,
     "measured_variants": read_measured,
     "genes": read_genes,

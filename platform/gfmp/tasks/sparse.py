@@ -89,6 +89,14 @@ class SparseLabels:
         matrix = self.dense()
         return matrix if dtype is None else matrix.astype(dtype)
 
+    def only(self, columns: NDArray[np.int64]) -> SparseLabels:
+        """Return these labels of every row, in this order, still sparse; no label twice."""
+        places = np.full(self.num_labels, len(columns))
+        places[columns] = np.arange(len(columns))
+        chosen = places[self.columns] < len(columns)
+        rows = np.repeat(np.arange(len(self)), self.ends - self.starts)[chosen]
+        return labels_at(rows, places[self.columns][chosen], (len(self), len(columns)))
+
     def positives(self) -> NDArray[np.int64]:
         """Return the rows that have each label, int64, shape (K,)."""
         return np.bincount(self.columns, minlength=self.num_labels).astype(np.int64)
@@ -108,6 +116,21 @@ def sparse_labels(rows: Sequence[NDArray[np.int64]], num_labels: int) -> SparseL
     ends = np.cumsum([len(row) for row in unique], dtype=np.int64)
     columns = np.concatenate(unique) if unique else np.empty(0, np.int64)
     return SparseLabels(ends, columns.astype(np.int32), num_labels)
+
+
+def labels_at(
+    rows: NDArray[np.int64], columns: NDArray[np.int64], shape: tuple[int, int]
+) -> SparseLabels:
+    """Return labels of which the positives are given, each once and in any order.
+
+    Args:
+        rows: Row of each positive.
+        columns: Its label.
+        shape: Rows N and labels K.
+    """
+    order = np.lexsort((columns, rows))
+    ends = np.cumsum(np.bincount(rows, minlength=shape[0]), dtype=np.int64)
+    return SparseLabels(ends, columns[order].astype(np.int32), shape[1])
 
 
 def of_dense(matrix: NDArray[np.bool_]) -> SparseLabels:

@@ -50,7 +50,7 @@ def show_listing(tasks: Sequence[tuple[TaskTarget, _Counts]], json: bool) -> Non
                 (
                     task.name,
                     *(f"{counts[split]:,}" if counts else "-" for split in SPLITS),
-                    str(len(task.spec.target.names)),
+                    str(len(task.spec.target.names) or "-"),
                     task.spec.metric,
                     where_files_are(task),
                 )

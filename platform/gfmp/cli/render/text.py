@@ -68,10 +68,15 @@ def _numeric(cell: str) -> bool:
 
 
 def wrapped(text: str, indent: int) -> str:
-    """Fold `text` to the width of the page; continuation lines are indented."""
-    return textwrap.fill(
-        text, WIDTH, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False
+    """Fold `text` to the width of the page; continuation lines are indented.
+
+    Further lines that stand in it, such as commands to be copied, stay lines and are not folded.
+    """
+    first, *lines = text.split("\n")
+    folded = textwrap.fill(
+        first, WIDTH, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False
     )
+    return "\n".join([folded, *(" " * indent + line for line in lines)])
 
 
 def counted(amount: int, noun: str) -> str:

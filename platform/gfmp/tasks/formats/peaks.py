@@ -119,7 +119,7 @@ def _rows(
     ]
     positives = [(span, 1.0) for span, _ in pairs]
     negatives = [(span, 0.0) for _, span in pairs]
-    return _pool(contig, sorted([*positives, *negatives]), _clusters(windows))
+    return _pool(contig, sorted([*positives, *negatives]), clusters(windows))
 
 
 def _windows(
@@ -143,8 +143,8 @@ def _windows(
     return sorted(found)
 
 
-def _clusters(windows: Sequence[Span]) -> dict[Span, str]:
-    """Return the name of the group of every window that overlaps another one."""
+def clusters(windows: Sequence[Span]) -> dict[Span, str]:
+    """Return the name of the group of every window that overlaps another one; windows ascend."""
     names: dict[Span, str] = {}
     members: list[Span] = []
     reach = -1
