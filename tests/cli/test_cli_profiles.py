@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -66,9 +67,9 @@ def test_the_figure_is_planned_and_says_whose_data_it_is_not(project: Path, tmp_
 def test_a_model_of_profiles_is_planned_as_the_task_says(project: Path, tmp_path: Path) -> None:
     shutil.copytree(ROOT / "jobs", project / "jobs", dirs_exist_ok=True)
     text = (ROOT / "specs" / "tasks" / "chr20_profiles.yaml").read_text()
-    told = re.sub(r"\n# +", " ", text).split("gfmp submit ")[1].split()
+    told = shlex.split(re.sub(r"\n# *", " ", text).split("gfmp submit ")[1])
     settings = [word for word in told[1:] if "=" in word]
-    assert told[0] == "jobs/finetune.yaml" and len(settings) == 3
+    assert told[0] == "jobs/finetune.yaml" and len(settings) == 4
     options = [part for setting in settings for part in ("--set", setting)]
     command = ["plan", str(project / told[0]), *options, "--workspace", str(tmp_path)]
     result = CliRunner().invoke(gfmp, command, catch_exceptions=False)

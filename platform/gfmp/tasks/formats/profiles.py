@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -85,16 +85,21 @@ def read_profiles(source: ProfilesSource, files: Sequence[InputFile], target: Ta
 
 def _gathered(files: Sequence[InputFile]) -> dict[str, _Peaks]:
     found: dict[str, _Peaks] = {}
+    for profile, peak in _all_peaks(files):
+        peaks = found.setdefault(peak.contig, _Peaks(peak))
+        peaks.spans[profile].extend((peak.start, peak.end))
+        if peak.end > peaks.last.end:
+            peaks.last = peak
+    return found
+
+
+def _all_peaks(files: Sequence[InputFile]) -> Iterator[tuple[str, Interval]]:
+    """Yield every peak of all files with the name of its profile."""
     for file in (one for one in files if one.role.startswith(_ROLE)):
         given = file.role.removeprefix(_ROLE)
         with file.path.open("rb") as stream:
             for peak in read_intervals(stream, str(file.path)):
-                profile = _name(peak) if given == NAMED_IN_FILE else given
-                peaks = found.setdefault(peak.contig, _Peaks(peak))
-                peaks.spans[profile].extend((peak.start, peak.end))
-                if peak.end > peaks.last.end:
-                    peaks.last = peak
-    return found
+                yield (_name(peak) if given == NAMED_IN_FILE else given), peak
 
 
 def _name(peak: Interval) -> str:
