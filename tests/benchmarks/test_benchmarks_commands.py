@@ -26,7 +26,7 @@ COMMANDS = {
     "data_scale.py": ("--rounds", "1", "--megabases", "5"),
     "plan_reality.py": ("--rounds", "1", "--steps", "30"),
 }
-# What other benchmarks import or start, and the model that measures nothing: it reads their table.
+# What other benchmarks import or start, the model that reads their table, and what makes a VCF.
 PARTS = {
     "bare_loop.py",
     "cost_model.py",
@@ -34,6 +34,7 @@ PARTS = {
     "device_kmers.py",
     "figure.py",
     "genomes.py",
+    "random_variants.py",
     "step_peers.py",
     "table.py",
 }
